@@ -1,0 +1,43 @@
+# What a person types. Each target is one script or one program; `make` alone lists them.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint types unit packaging-test e2e bench docs clean
+
+help: ## this list
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## system packages, Python environment, devices; as root also the user labctl
+	@packaging/setup.sh
+
+demo: ## the first lab: machines come up, its lesson is proven, what to type next
+	@packaging/demo.sh
+
+test: ## everything that CI runs: lint, types, arrows between rooms, unit, packaging, real machines
+	@packaging/check.sh
+
+lint: ## ruff and shellcheck only
+	@packaging/check.sh lint
+
+types: ## mypy and the contract of the rooms only
+	@packaging/check.sh types arrows
+
+unit: ## unit tests only
+	@packaging/check.sh unit
+
+packaging-test: ## the wheel, built and installed elsewhere
+	@packaging/check.sh packaging
+
+e2e: ## tests on real machines only
+	@packaging/check.sh e2e
+
+bench: setup ## how long things take here; prints, proves nothing
+	@. packaging/where.sh && as_user python tests/bench/run.py
+
+docs: setup ## writes the generated pages of docs/ again
+	@. packaging/where.sh && export PYTHONDONTWRITEBYTECODE=1 && \
+	"$$venv/bin/python" -m labctl.lab.docs docs/ && \
+	"$$venv/bin/python" -m labctl.cli.reference >docs/commands.md && \
+	"$$venv/bin/python" -m labctl.engine.coverage
+
+clean: ## takes away what the set-up made from this checkout; images and labs stay
+	@packaging/clean.sh

@@ -1,0 +1,37 @@
+"""What the words of a verb mean: `labctl down`, `down l2-switch`, `down pc1 pc2`, `verify l2-switch CHECK`, `--instance second pc1`.
+
+Owns that one rule: a first word that names a running lab or instance chooses it; the others are nodes (or checks) of it. A word that
+could be either is refused, since what follows may destroy.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from labctl.errors import UsageError
+
+if TYPE_CHECKING:
+    from labctl.engine.instances import InstanceRecord
+
+
+def choose(words: Sequence[str] | None, instance: str | None) -> "tuple[InstanceRecord, tuple[str, ...]]":
+    """The instance that is meant, and the words that are left. `UsageError` for an instance that is not there."""
+    from labctl.engine.instances import find_instance, list_instances
+
+    first = words[0] if words and instance is None else ""
+    if first and ("/" in first or any(first in (record.id, record.lab) for record in list_instances())):
+        return find_instance(first, None), tuple(words or ())[1:]
+    return find_instance(None, instance), tuple(words or ())
+
+
+def choose_nodes(words: Sequence[str] | None, instance: str | None) -> "tuple[InstanceRecord, tuple[str, ...]]":
+    """The instance that is meant, and the nodes, each once; `pc1,pc2` is two. No nodes means all of it."""
+    record, rest = choose(words, instance)
+    taken = (words or ())[: len(words or ()) - len(rest)]
+    if taken and any(node.name == taken[0] for node in record.nodes):
+        raise UsageError(
+            f"'{taken[0]}' is a lab and a node of it",
+            why="which one is meant decides what is lost",
+            hint=f"--instance {record.id} for the lab, --instance {record.id} {taken[0]} for the node",
+        )
+    names = [name for word in rest for name in word.split(",") if name]
+    return record, tuple(dict.fromkeys(record.node(name).name for name in names))

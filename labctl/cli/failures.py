@@ -1,0 +1,103 @@
+"""The one place where an error becomes words and an exit status.
+
+    LabError      what failed, why, what to type; its own exit code    Ctrl-C       what is left; 130
+    broken pipe   nothing, the reader has gone                         all others   a bug: traceback, 70
+
+`--debug` shows the traceback of a LabError too.
+"""
+
+import os
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import typer
+
+from labctl.cli.reader import Reader
+from labctl.errors import LabError, LoadError
+
+INTERRUPTED, BUG = 130, 70
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM or SIGHUP, treated as Ctrl-C is."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"signal {number}")
+        self.number = number
+
+
+@contextmanager
+def guarded(reader: Reader, *, status: int | None = None) -> Iterator[None]:
+    """Whatever goes wrong in the block ends as an exit status. `status` replaces a LabError's own code (`exec` and `ssh`: 255)."""
+    try:
+        yield
+        sys.stdout.flush()
+    except LabError as error:
+        if reader.debug:
+            traceback.print_exc()
+        reader.complain(render_failure(error))
+        raise typer.Exit(error.exit_code if status is None else status) from None
+    except KeyboardInterrupt as stop:
+        reader.complain("\n".join(render_interruption(reader.steps.open, instances_left())))
+        raise typer.Exit(128 + stop.number if isinstance(stop, Terminated) else INTERRUPTED) from None
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter complains when it flushes at its end
+        raise typer.Exit(0) from None
+    except (typer.Exit, typer.Abort):
+        raise
+    except Exception:
+        traceback.print_exc()
+        reader.complain("labctl: this is a bug in labctl, not in your lab. Please report the lines above.")
+        raise typer.Exit(BUG) from None
+
+
+def render_failure(error: LabError) -> str:
+    """The message for people: all faults of a definition, or what, why and what to type."""
+    if isinstance(error, LoadError) and error.faults:
+        return render_faults(error)
+    lines = [f"labctl: {error.what}"]
+    lines += _paragraph("why", error.why)
+    lines += _paragraph("hint", error.hint)
+    return "\n".join(lines)
+
+
+def render_faults(error: LoadError) -> str:
+    """`file:line:column: what`, as compilers write it, so that editors can jump there; then why, then what was probably meant."""
+    lines = []
+    for fault in error.faults:
+        lines.append(f"{fault.place}: {fault.what}")
+        lines += [f"    {text}" for text in (fault.why, fault.hint) if text]
+    count = len(error.faults)
+    return "\n".join([*lines, f"labctl: {count} {'fault' if count == 1 else 'faults'}"])
+
+
+def _paragraph(word: str, text: str) -> list[str]:
+    if not text:
+        return []
+    first, *rest = text.splitlines() or [""]
+    return [f"  {word}: {first}", *(" " * (len(word) + 4) + line for line in rest)]
+
+
+def render_interruption(unfinished: list[tuple[str, str]], left: list[tuple[str, str, bool]]) -> list[str]:
+    """What Ctrl-C broke off, and what stands in the machine now. `left`: (instance, lab, whether it came to be ready)."""
+    lines = ["", "labctl: interrupted"]
+    if unfinished:
+        lines.append("  broken off: " + ", ".join(what for _, what in unfinished))
+    for instance, lab, ready in left:
+        name = "" if instance == lab else f" --instance {instance}"
+        if ready:
+            lines.append(f"  still up: {instance}")
+        else:
+            lines.append(f"  left: {instance}, as far as it came; labctl up {lab}{name} goes on, labctl down {instance} takes it away")
+    return lines if left else [*lines, "  no lab is up"]
+
+
+def instances_left() -> list[tuple[str, str, bool]]:
+    from labctl.engine.instances import list_instances
+
+    try:
+        return [(record.id, record.lab, record.ready) for record in list_instances()]
+    except (LabError, OSError):
+        return []

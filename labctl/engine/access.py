@@ -1,0 +1,107 @@
+"""Ways into a node: a command by the agent, a shell by ssh, the serial console, files by scp, a port on the workstation.
+
+Owns the argument tuples of the programs that carry a person there; the door runs them. Everything a session sees in the node is the
+lesson: labctl's own interface lives in a namespace of its own.
+"""
+
+import socket
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from labctl.engine.instances import InstanceRecord
+from labctl.engine.session import open_session
+from labctl.errors import AgentError, StepError, TimedOut, UsageError
+from labctl.guest.agent import Completed
+from labctl.host.places import runtime_directory
+from labctl.host.run import clean_environment, start, stop
+
+EXEC_S = 3600.0
+OPEN_S = 20.0
+
+
+def choose_nodes(record: InstanceRecord, words: str) -> tuple[str, ...]:
+    """`pc1`, `pc1,pc2` or `all` → node names; `UsageError` for one that is not there."""
+    if words == "all":
+        return tuple(node.name for node in record.nodes)
+    return tuple(record.node(name.strip()).name for name in words.split(",") if name.strip())
+
+
+def exec_on(
+    record: InstanceRecord, nodes: Sequence[str], command: str | Sequence[str], *, stdin: bytes = b"", timeout_s: float = EXEC_S
+) -> Mapping[str, Completed | AgentError | TimedOut]:
+    """Run one command on `nodes` at the same time; for each how it ended, or the error that kept it from ending."""
+    with open_session(record) as session, ThreadPoolExecutor(max_workers=max(1, len(nodes))) as pool:
+
+        def one(node: str) -> Completed | AgentError | TimedOut:
+            try:
+                return session.agent(node).run(command, stdin=stdin, timeout_s=timeout_s)
+            except (AgentError, TimedOut) as failed:
+                return failed
+
+        return dict(zip(nodes, pool.map(one, nodes), strict=True))
+
+
+def config_file(record: InstanceRecord) -> Path:
+    return record.directory / "keys" / "ssh_config"
+
+
+def ssh_argv(record: InstanceRecord, node: str, words: Sequence[str] = (), options: Sequence[str] = ()) -> tuple[str, ...]:
+    """ssh into `node`; a connection that is open already is shared (ControlMaster, ssh_config(5)), which saves a login."""
+    _need(record, node)
+    control = ("-o", "ControlMaster=auto", "-o", f"ControlPath={_control_path(record, node)}", "-o", "ControlPersist=60")
+    return ("ssh", "-F", str(config_file(record)), *control, *options, node, *words)
+
+
+def _control_path(record: InstanceRecord, node: str) -> str:
+    """A short socket path: ssh adds 17 characters of its own, and 107 bytes is the limit of a Unix socket's."""
+    return str(runtime_directory() / f"ssh-{record.first_pid}-{record.first_started}-{record.node(node).index}")
+
+
+def scp_argv(record: InstanceRecord, source: Sequence[str], target: str, *, recursive: bool) -> tuple[str, ...]:
+    """scp between the workstation and nodes: `node:path` is a place in a node."""
+    for word in (*source, target):
+        node, colon, _ = word.partition(":")
+        if colon and "/" not in node:
+            _need(record, node)
+    return ("scp", "-F", str(config_file(record)), "-q", *(("-r",) if recursive else ()), *source, target)
+
+
+def console_argv(record: InstanceRecord, node: str) -> tuple[tuple[str, ...], Path]:
+    """The program that joins the terminal to the node's serial console, and the directory to run it in (the socket's path is short so)."""
+    _need(record, node)
+    return ("socat", "-,raw,echo=0,escape=0x1d", f"UNIX-CONNECT:console-{node}"), record.run_directory
+
+
+def open_port(record: InstanceRecord, node: str, port: int, *, local: int = 0) -> "tuple[subprocess.Popen[bytes], int]":
+    """Bring `port` of `node`, in its lesson's own network, to the workstation's loopback: the forwarder that runs, and the local port."""
+    _need(record, node)
+    local = local or _free_port()
+    forward = ("-N", "-L", f"127.0.0.1:{local}:localhost:{port}", "-o", "ExitOnForwardFailure=yes", "-o", "ControlPath=none")
+    process = start(
+        ("ssh", "-F", str(config_file(record)), *forward, node), env=clean_environment(), stderr=subprocess.PIPE
+    )  # fmt: skip
+    deadline = time.monotonic() + OPEN_S * record.time_scale
+    while process.poll() is None and time.monotonic() < deadline:
+        try:
+            with socket.create_connection(("127.0.0.1", local), timeout=1):
+                return process, local
+        except OSError:
+            time.sleep(0.1)
+    said = process.stderr.read().decode(errors="replace").strip() if process.poll() is not None and process.stderr else ""
+    stop(process)
+    raise StepError(f"port {port} of {node} cannot be opened here", why=said or "the forward did not come up in time")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _need(record: InstanceRecord, node: str) -> None:
+    record.node(node)
+    if not record.alive:
+        raise UsageError(f"{record.id} is not running", hint=f"labctl up {record.lab}")

@@ -1,0 +1,163 @@
+"""Verbs on one running instance: each opens it under its lock, acts, and leaves the record telling the truth.
+
+Owns that frame, and the way through all variants of a lab and back. What is done inside it is the other files': `verify`, `selftest`,
+`sabotage`, `reset`, `links`, `power`.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from labctl.check.proof import SelftestReport
+from labctl.check.verdict import VerifyReport
+from labctl.engine import power
+from labctl.engine import sabotage as sabotages
+from labctl.engine import selftest as proofs
+from labctl.engine import verify as checks
+from labctl.engine.events import Event, Reporter
+from labctl.engine.images import ensure_images
+from labctl.engine.instances import InstanceRecord, find_instance, instance_lock, write_record
+from labctl.engine.running import RunningLab
+from labctl.engine.session import Session, open_session
+from labctl.engine.up import UpOptions, up
+from labctl.errors import UsageError
+from labctl.lab.load import load_lab
+from labctl.lab.topology import End, Lab
+
+Outcome = TypeVar("Outcome")
+
+
+@contextmanager
+def opened(record: InstanceRecord, doing: str, report: Reporter) -> Iterator[tuple[Session, RunningLab]]:
+    """The instance, held and open, with the lab of its file in the variant that runs."""
+    with instance_lock(record.id, doing):
+        record = find_instance(instance=record.id)  # what stood in it before the lock may be old
+        with open_session(record) as session:
+            yield session, RunningLab(session, lab_of(record), report)
+
+
+def lab_of(record: InstanceRecord) -> Lab:
+    return load_lab(Path(record.file), variant=record.variant)
+
+
+# --- the lesson ------------------------------------------------------------------------------------------------------------------
+
+
+def verify(record: InstanceRecord, ids: Sequence[str], variant: str | None, report: Reporter) -> tuple[VerifyReport, ...]:
+    """The checks in one variant, or in each of the lab's."""
+    if lab_of(record).digest != record.digest:
+        report(Event("warning", f"{record.file} has changed since {record.id} came up; labctl up brings the change over"))
+    return _in_variants(record, ids, variant, "verify", report, lambda target, here: checks.verify(target, here, report))
+
+
+def selftest(record: InstanceRecord, ids: Sequence[str], variant: str | None, report: Reporter) -> tuple[SelftestReport, ...]:
+    """The proof of the checks in one variant, or in each. A lab that was changed is put back first: proofs start from what is known."""
+    if record.broken or record.cut or record.settings:
+        reset(record, (), report)
+    return _in_variants(record, ids, variant, "selftest", report, lambda target, here: proofs.selftest(target, here, report))
+
+
+def _in_variants(
+    record: InstanceRecord,
+    ids: Sequence[str],
+    variant: str | None,
+    doing: str,
+    report: Reporter,
+    act: Callable[[RunningLab, Sequence[str]], Outcome],
+) -> tuple[Outcome, ...]:
+    """`act` in each wanted variant, with those of the checks `ids` that belong to it; afterwards it is in the variant it was in."""
+    lab = lab_of(record)
+    belongs = {name: [check.id for check in lab.checks if check.id in ids and check.variant in (None, name)] for name in lab.variants}
+    unknown = [wanted for wanted in ids if wanted not in {check.id for check in lab.checks}]
+    checks.choose_checks(lab, unknown)  # says what was probably meant
+    wanted = [name for name in ((variant,) if variant else lab.variants) if not ids or belongs.get(name)]
+    results = []
+    try:
+        for name in sorted(wanted, key=lambda name: name != record.variant):  # the one that runs comes first
+            _bring_to(record, name, report)
+            with opened(record, doing, report) as (_, target):
+                results.append(act(target, belongs.get(name, ())))
+    finally:
+        _bring_to(record, record.variant, report)
+    return tuple(results)
+
+
+def _bring_to(record: InstanceRecord, variant: str, report: Reporter) -> None:
+    if find_instance(instance=record.id).variant != variant:
+        lab = load_lab(Path(record.file), variant=variant)
+        up(lab, instance=record.id, options=UpOptions(allow_uplink=record.uplink_allowed), report=report)
+
+
+def break_lab(record: InstanceRecord, check: str | None, seed: int | None, report: Reporter) -> sabotages.Breakage:
+    """Apply a sabotage and remember it on the record. `UsageError` if one is applied already: two faults hide each other."""
+    if record.broken:
+        raise UsageError(f"{record.id} is broken already", hint="labctl break --reveal tells how, labctl reset heals it")
+    with opened(record, "break", report) as (session, target):
+        broken = sabotages.break_lab(target, check, seed)
+        session.record = replace(session.record, broken=asdict(broken))
+        write_record(session.record)
+        return broken
+
+
+def what_is_broken(record: InstanceRecord) -> sabotages.Breakage:
+    """The sabotage that `break` applied; `UsageError` if there is none."""
+    if not record.broken:
+        raise UsageError(f"nothing was broken in {record.id}", hint="labctl break breaks something")
+    values: dict[str, Any] = {**record.broken, "nodes": tuple(record.broken["nodes"])}
+    return sabotages.Breakage(**values)
+
+
+def solve(record: InstanceRecord, check: str | None, report: Reporter) -> str:
+    """Carry out the solution of a task, or of the lab's only one; its id."""
+    with opened(record, "solve", report) as (_, target):
+        tasks = [each for each in checks.applicable(target.lab) if each.task]
+        if check is None and len(tasks) != 1:
+            known = ", ".join(task.id for task in tasks)
+            raise UsageError(f"{target.lab.name} has {len(tasks)} tasks", hint=f"say which: {known}" if tasks else "")
+        chosen = checks.choose_checks(target.lab, [check])[0] if check else tasks[0]
+        sabotages.solve(target, chosen)
+        return chosen.id
+
+
+# --- the machines ----------------------------------------------------------------------------------------------------------------
+
+
+def reset(record: InstanceRecord, nodes: Sequence[str], report: Reporter) -> None:
+    """Nodes as they were when the lab was ready; none named: all of them, their cables and settings too."""
+    with opened(record, "reset", report) as (_, target):
+        target.reset(nodes)
+
+
+def start(record: InstanceRecord, nodes: Sequence[str], report: Reporter) -> None:
+    """Start nodes that are off, on the disks they have."""
+    power.start(record, nodes, ensure_images(lab_of(record), report), report)
+
+
+def change_settings(record: InstanceRecord, node: str, changes: Mapping[str, Any], report: Reporter) -> None:
+    """Change settings of a node's role on the running node."""
+    with opened(record, "change settings of", report) as (_, target):
+        target.set_settings(node, changes)
+
+
+def cut(record: InstanceRecord, end: str, report: Reporter) -> None:
+    with opened(record, "cut a cable of", report) as (_, target):
+        target.cut(_end(end))
+
+
+def restore(record: InstanceRecord, end: str, report: Reporter) -> None:
+    with opened(record, "restore a cable of", report) as (_, target):
+        target.restore(_end(end))
+
+
+def move(record: InstanceRecord, end: str, to: str, report: Reporter) -> None:
+    with opened(record, "move a cable of", report) as (_, target):
+        target.move(_end(end), _end(to))
+
+
+def _end(text: str) -> End:
+    node, colon, interface = text.partition(":")
+    if not colon:
+        raise UsageError(f"'{text}' is no interface of a node", hint="as in pc1:eth1; labctl link show lists them")
+    return End(node, interface)

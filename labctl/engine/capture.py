@@ -1,0 +1,94 @@
+"""Captures on the wires of a running instance: tcpdump inside its namespaces, on the taps, outside the nodes.
+
+Owns their start (awaited: a capture that does not start is an error), their end and their files. What a capture means is
+`check/frames`'s; decoding is tshark's.
+"""
+
+import contextlib
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from labctl.engine.instances import InstanceRecord
+from labctl.engine.links import port_at
+from labctl.engine.session import argv_inside
+from labctl.errors import CommandError
+from labctl.host.run import start, stop
+
+START_S = 15.0
+QUIET_S = 0.25  # a file that did not grow for so long has all that passed before
+DRAIN_S = 5.0
+
+
+def tcpdump_argv(record: InstanceRecord, end: str, *, write: str = "-", expression: str = "") -> tuple[str, ...]:
+    """tcpdump on the tap of `end`, whole frames, unbuffered, as pcap to `write` (- is standard output)."""
+    tap = port_at(record, end).tap
+    return argv_inside(record, ("tcpdump", "-i", tap, "-s", "0", "-U", "--immediate-mode", "-n", "-w", write, *expression.split()))
+
+
+@contextlib.contextmanager
+def capture(record: InstanceRecord, ends: Sequence[str], directory: Path) -> Iterator[Mapping[str, Path]]:
+    """Capture on all `ends` while the block runs; the files are whole once it is left. `CommandError` if one does not start."""
+    directory.mkdir(parents=True, exist_ok=True)
+    files = {end: directory / f"{end.replace(':', '-')}.pcap" for end in ends}
+    with contextlib.ExitStack() as stack:
+        running = {end: _start(record, end, files[end], stack) for end in files}
+        for end, process in running.items():
+            _wait_until_listening(end, process)
+        yield files
+        _wait_until_quiet(list(files.values()))
+        for process in running.values():
+            process.send_signal(signal.SIGINT)
+        for process in running.values():
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=5)
+
+
+def _start(record: InstanceRecord, end: str, file: Path, stack: contextlib.ExitStack) -> "subprocess.Popen[bytes]":
+    output = stack.enter_context(file.open("wb"))
+    process = start(tcpdump_argv(record, end), stdout=output, stderr=subprocess.PIPE)
+    stack.callback(stop, process)
+    return process
+
+
+def _wait_until_listening(end: str, process: "subprocess.Popen[bytes]") -> None:
+    assert process.stderr is not None
+    os.set_blocking(process.stderr.fileno(), False)
+    said = b""
+    deadline = time.monotonic() + START_S
+    while b"listening on" not in said:
+        if process.poll() is not None or time.monotonic() > deadline:
+            why = said.decode(errors="replace").strip() or f"tcpdump was not listening after {START_S:g} s"
+            raise CommandError(f"the capture on {end} did not start", why=why, status=process.returncode or 0, output=why)
+        said += process.stderr.read() or b""
+        time.sleep(0.005)
+
+
+def _wait_until_quiet(files: Sequence[Path]) -> None:
+    """What passed is in the files once they stop growing, or after five seconds of traffic that does not end."""
+    deadline = time.monotonic() + DRAIN_S
+    sizes: list[int] = []
+    while time.monotonic() < deadline:
+        before, sizes = sizes, [file.stat().st_size for file in files]
+        if sizes == before:
+            return
+        time.sleep(QUIET_S)
+
+
+@contextlib.contextmanager
+def capture_all(record: InstanceRecord, file: Path) -> Iterator[None]:
+    """Every cable of the instance in one pcapng, with a list of which interface is which beside it, while the block runs."""
+    taps = {a: port_at(record, a).tap for a, _ in record.cables}
+    file.with_suffix(".txt").write_text("".join(f"{tap} {end}\n" for end, tap in taps.items()))
+    interfaces = [word for tap in taps.values() for word in ("-i", tap)]
+    with contextlib.ExitStack() as stack:
+        output = stack.enter_context(file.open("wb"))
+        process = start(argv_inside(record, ("dumpcap", "-q", *interfaces, "-w", "-")), stdout=output)
+        stack.callback(stop, process)
+        yield
+        process.send_signal(signal.SIGINT)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=5)

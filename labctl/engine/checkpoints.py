@@ -1,0 +1,117 @@
+"""A whole lab, saved at one instant when it was ready, and started again from there: disks, RAM, device states, names, addresses.
+
+Owns the key (the lab's digest and every node's machine), the saving (all nodes stand still before the first is saved), the start of nodes
+from a checkpoint with their secrets renewed, and the cache's limit. Instances have namespaces of their own, so a copy keeps the lab's
+MACs and addresses and nothing is provisioned again.
+"""
+
+import hashlib
+import json
+import os
+import secrets
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from labctl.engine.events import Reporter, step
+from labctl.engine.instances import NodeRecord, write_record
+from labctl.engine.nodes import domain_spec
+from labctl.engine.provision import identity_of
+from labctl.engine.session import Session, disk_of, make_overlay
+from labctl.engine.warm import key_of, ram_of
+from labctl.errors import StepError
+from labctl.guest.renewal import ARGV, RENEW_S, SEED_BYTES, render_renewal
+from labctl.host.domain_xml import Ram
+from labctl.host.places import cache_directory
+from labctl.host.warmstarts import SavedMachine, SavedStore
+from labctl.lab.plan import hardware_of, setup_of
+from labctl.lab.topology import Lab
+
+if TYPE_CHECKING:
+    from labctl.host.images import LayerFiles
+
+ANSWER_S = 15.0
+FORMAT = 1
+
+
+def checkpoint_store() -> SavedStore:
+    return SavedStore(cache_directory() / "checkpoints")
+
+
+def checkpoint_digest(lab: Lab, layers: "Mapping[str, LayerFiles]", accelerator: str) -> str:
+    """The key of a lab's own checkpoint: everything that decides the machines as they are when it is ready."""
+    ready = [observation.model_dump(mode="json") for observation in lab.ready]
+    machines = {node.name: key_of(layers[node.name], node.memory_mib, node.cpus, accelerator).digest for node in lab.nodes}
+    nodes = [[node.name, node.index, hardware_of(node), setup_of(lab, node), machines[node.name]] for node in lab.nodes]
+    links = [str(link.name) for link in lab.links]
+    return hashlib.sha256(json.dumps([FORMAT, lab.name, nodes, links, ready], sort_keys=True).encode()).hexdigest()
+
+
+def starts_at_once() -> int:
+    """As many starts at a time as cores: on 2 cores two were best, four slower (design §4)."""
+    return os.cpu_count() or 1
+
+
+def save_lab(session: Session, digest: str, report: Reporter) -> Path:
+    """Save all nodes, which run on RAM files of their own, at one instant, and stop them: they must not write into what was saved."""
+    store = checkpoint_store()
+    names = [node.name for node in session.record.nodes]
+    with step(report, "save the lab as it is"), store.half_made(digest) as place, ThreadPoolExecutor(starts_at_once()) as pool:
+        for name in names:
+            session.hypervisor.pause(name)
+        list(pool.map(lambda name: _save_node(session, name, place), names))
+        chains = {node.name: [f"{digest}/{node.name}", *node.chain] for node in session.record.nodes}
+        (place / "about.json").write_text(json.dumps({"kind": "checkpoint", "lab": session.record.lab, "chains": chains}, indent=1))
+        return store.keep(place, digest)
+
+
+def _save_node(session: Session, name: str, place: Path) -> None:
+    saved = SavedMachine(place / name)
+    saved.directory.mkdir()
+    session.hypervisor.save_state(name, saved.state)
+    session.hypervisor.stop(name)
+    ram_of(session, name).rename(saved.ram)
+    disk_of(session.record, name).rename(saved.disk)
+
+
+def start_from(session: Session, place: Path, lab: Lab, layers: "Mapping[str, LayerFiles]", names: Sequence[str], report: Reporter) -> None:
+    """Start these nodes from the checkpoint in `place`, each with its secrets renewed."""
+    chains = json.loads((place / "about.json").read_text())["chains"]
+
+    def one(name: str) -> NodeRecord:
+        with step(report, f"start {name} from the checkpoint", name):
+            saved = SavedMachine(place / name)
+            chain = (str(saved.disk), *chains[name][1:])
+            node = replace(session.record.node(name), chain=chain, halted=False)
+            _start_node(session, node, layers[name], saved)
+            _renew(session, lab, name)
+            return node
+
+    with ThreadPoolExecutor(starts_at_once()) as pool:
+        for node in list(pool.map(one, names)):
+            session.record = session.record.with_node(node)
+    write_record(session.record)
+
+
+def _start_node(session: Session, node: NodeRecord, layer: "LayerFiles", saved: SavedMachine) -> None:
+    session.hypervisor.stop(node.name)
+    make_overlay(saved.disk, disk_of(session.record, node.name))
+    ram = Ram(saved.ram, shared=False, incoming=True)
+    session.hypervisor.start_saved(domain_spec(session.record, node, layer, ram=ram), saved.state)
+    session.hypervisor.resume(node.name)
+
+
+def _renew(session: Session, lab: Lab, name: str) -> None:
+    identity = identity_of(session.record.directory, name)
+    role = lab.node(name).role
+    own = role.texts.get(role.file.renew, role.file.renew) if role.file.renew else ""
+    agent = session.agent(name)
+    agent.wait_until_up(session.deadline(ANSWER_S), every_s=0.02)
+    program = render_renewal(identity, now=time.time(), seed=secrets.token_bytes(SEED_BYTES), role=own)
+    done = agent.run(ARGV, stdin=program, timeout_s=session.deadline(RENEW_S))
+    if done.status != 0:
+        said = (done.stderr or done.stdout).decode(errors="replace").strip()
+        raise StepError(f"{name}: its secrets could not be renewed", why=said[-500:], hint=f"labctl reset {name}")

@@ -1,0 +1,213 @@
+"""Instances: labs that were started, each a directory with a record of what it is made of.
+
+Owns `instance.json`: written whole and renamed, so a reader never meets half of one. No pydantic here: `status` and completion read
+it and must be quick. What runs is asked of the host each time, never believed from the record.
+"""
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from labctl.errors import StepError, UsageError
+from labctl.host.locks import lock
+from labctl.host.namespace import FirstProcess
+from labctl.host.places import instances_directory
+
+FORMAT = 1
+NAME_LIMIT = 40
+
+
+@dataclass(frozen=True)
+class PortRecord:
+    """A NIC of a node: its name in the lab, its tap on the host, its MAC, its addresses as text."""
+
+    name: str
+    tap: str
+    mac: str
+    addresses: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class NodeRecord:
+    """A node as it was made. The fingerprints tell what an `up` after a change of the lab file must do again."""
+
+    name: str
+    index: int
+    role: str
+    memory_mib: int
+    cpus: int
+    uuid: str
+    management_address: str
+    ports: tuple[PortRecord, ...]
+    layer: str  # digest of the image layer that its disk lies on
+    chain: tuple[str, ...] = ()  # files that its disk lies on, top first
+    hardware: str = ""
+    setup: str = ""
+    halted: bool = False
+
+    def port(self, name: str) -> PortRecord:
+        return next(port for port in self.ports if port.name == name)
+
+
+@dataclass(frozen=True)
+class InstanceRecord:
+    """One instance. `cables` is the wiring now, `cut` the ends whose cable is pulled, `settings` what `set` changed."""
+
+    id: str
+    lab: str
+    file: str
+    variant: str
+    digest: str
+    directory: Path
+    short: str
+    created: float
+    accelerator: str
+    time_scale: float
+    first_pid: int = 0
+    first_started: int = 0
+    boot_id: str = ""
+    nodes: tuple[NodeRecord, ...] = ()
+    cables: tuple[tuple[str, str], ...] = ()
+    cut: tuple[str, ...] = ()
+    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    checkpoint: str = ""  # directory of the checkpoint that `reset` goes back to; empty if there is none
+    uplink_allowed: bool = False
+    broken: Mapping[str, Any] = field(default_factory=dict)  # the sabotage that `break` applied, for --reveal
+    ready: bool = False
+
+    @property
+    def first(self) -> FirstProcess:
+        return FirstProcess(self.first_pid, self.first_started)
+
+    @property
+    def alive(self) -> bool:
+        return bool(self.first_pid) and self.boot_id == boot_id() and self.first.alive
+
+    @property
+    def run_directory(self) -> Path:
+        return self.directory / "run"
+
+    def node(self, name: str) -> NodeRecord:
+        for node in self.nodes:
+            if node.name == name:
+                return node
+        raise UsageError(f"no node '{name}' in {self.id}", hint=f"nodes: {', '.join(node.name for node in self.nodes)}")
+
+    def with_node(self, changed: NodeRecord) -> "InstanceRecord":
+        return replace(self, nodes=tuple(changed if node.name == changed.name else node for node in self.nodes))
+
+
+def boot_id() -> str:
+    """Identity of this boot of the host, random(4)."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
+def write_record(record: InstanceRecord) -> None:
+    """Replace the record on disk, durably."""
+    data = {**asdict(record), "directory": str(record.directory), "format": FORMAT}
+    partial = record.directory / "instance.json.new"
+    with partial.open("w") as file:
+        json.dump(data, file, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.rename(record.directory / "instance.json")
+
+
+def read_record(directory: Path) -> InstanceRecord:
+    """The record in `directory`; `StepError` if it cannot be read or another labctl's format is in it."""
+    file = directory / "instance.json"
+    try:
+        data = json.loads(file.read_text())
+        found = data.pop("format", None)
+        if found != FORMAT:
+            raise StepError(
+                f"{directory.name} was made by another version of labctl", why=f"record format {found}, this labctl reads {FORMAT}",
+                hint="end it with the labctl that made it",
+            )  # fmt: skip
+        return _record_of(data, directory)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as unreadable:
+        raise StepError(
+            f"the record of instance '{directory.name}' cannot be read", why=str(unreadable)[:300], hint=f"it is {file}"
+        ) from unreadable
+
+
+def _record_of(data: dict[str, Any], directory: Path) -> InstanceRecord:
+    nodes = tuple(_node_of(node) for node in data.pop("nodes"))
+    cables = tuple((a, b) for a, b in data.pop("cables"))
+    return InstanceRecord(**{**data, "directory": directory, "nodes": nodes, "cables": cables, "cut": tuple(data["cut"])})
+
+
+def _node_of(data: dict[str, Any]) -> NodeRecord:
+    ports = tuple(PortRecord(**{**port, "addresses": tuple(port["addresses"])}) for port in data["ports"])
+    return NodeRecord(**{**data, "ports": ports, "chain": tuple(data["chain"])})
+
+
+def list_instances() -> tuple[InstanceRecord, ...]:
+    """All instances of this user, oldest first; a directory without a readable record is left out (`gc` names it)."""
+    records = []
+    for file in instances_directory().glob("*/instance.json"):
+        try:
+            records.append(read_record(file.parent))
+        except StepError:
+            continue
+    return tuple(sorted(records, key=lambda record: record.created))
+
+
+def find_instance(lab: str | None = None, instance: str | None = None) -> InstanceRecord:
+    """The instance that is meant: by its own name, by its lab's where there is one, or the only one there is. `UsageError` otherwise."""
+    records = list_instances()
+    if instance is not None:
+        fitting = [record for record in records if record.id == instance]
+    elif lab is not None:
+        fitting = [record for record in records if _is_of(record, lab)]
+    else:
+        fitting = list(records)
+    if len(fitting) == 1:
+        return fitting[0]
+    here = ", ".join(record.id for record in (fitting or records)) or "none"
+    if fitting:
+        exact = [record for record in fitting if record.id == lab]
+        if exact:
+            return exact[0]
+        raise UsageError("several instances fit", why=f"there are {here}", hint="say which: --instance NAME")
+    name = instance or lab
+    what = f"no instance '{name}'" if name else "no lab is up"
+    raise UsageError(what, why=f"instances here: {here}" if records else "", hint=f"labctl up {lab or name or 'l2-switch'}")
+
+
+def _is_of(record: InstanceRecord, lab: str) -> bool:
+    path = Path(lab)
+    return lab in (record.lab, record.id) or (path.exists() and str(path.resolve()) in (record.file, str(Path(record.file).parent)))
+
+
+@contextmanager
+def instance_lock(name: str, doing: str, *, wait_s: float = 5.0) -> Iterator[None]:
+    """Hold one instance for a change. The lock file lies beside the directory, so that it outlives it."""
+    with lock(instances_directory() / f".{name}.lock", f"{doing} {name}", wait_s=wait_s):
+        yield
+
+
+def make_directory(name: str) -> Path:
+    """A new, private directory for instance `name`."""
+    directory = instances_directory() / name
+    directory.mkdir(parents=True, mode=0o700, exist_ok=True)
+    for part in ("disks", "log", "run", "config", "data", "keys", "captures"):
+        (directory / part).mkdir(mode=0o700, exist_ok=True)
+    return directory
+
+
+def remove_directory(directory: Path) -> None:
+    """Take the instance's files away. The record goes last, so that a killed `down` can be done again."""
+    for part in sorted(directory.iterdir(), key=lambda path: path.name == "instance.json"):
+        shutil.rmtree(part) if part.is_dir() and not part.is_symlink() else part.unlink()
+    directory.rmdir()
+
+
+def now() -> float:
+    return time.time()

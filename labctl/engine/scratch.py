@@ -1,0 +1,61 @@
+"""A machine of labctl's own, for making things: no NIC, no lab, in namespaces that are gone when the block is left.
+
+Owns the scratch instance. Used to run a node's `run:` commands for an image layer, and to boot the machine that warm starts copy.
+"""
+
+import contextlib
+import shutil
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import TYPE_CHECKING
+
+from labctl.engine.instances import InstanceRecord, boot_id, now
+from labctl.engine.session import Session, open_session, start_libvirtd
+from labctl.host.accelerator import Accelerator
+from labctl.host.domain_xml import DomainSpec, Ram
+from labctl.host.namespace import kill_namespace, short_place, start_namespace
+from labctl.host.places import cache_directory, scratch_directory, state_directory
+
+if TYPE_CHECKING:
+    from labctl.host.images import LayerFiles
+
+NAME = "scratch"
+BOOT_S = 40.0
+
+
+@contextlib.contextmanager
+def scratch_session(accelerator: Accelerator) -> Iterator[Session]:
+    """Namespaces and a hypervisor for one piece of work."""
+    scratch_directory().mkdir(parents=True, exist_ok=True)
+    directory = Path(mkdtemp(dir=scratch_directory()))
+    with contextlib.ExitStack() as stack:
+        stack.callback(shutil.rmtree, directory, ignore_errors=True)
+        for part in ("log", "run", "config", "data"):
+            (directory / part).mkdir()
+        short = short_place(state_directory(), cache_directory(), directory)
+        first = start_namespace(directory, short)
+        stack.callback(kill_namespace, first)
+        record = InstanceRecord(
+            id=directory.name, lab="", file="", variant="", digest="", directory=directory, short=short, created=now(),
+            accelerator=accelerator.kind, time_scale=accelerator.time_scale, first_pid=first.pid, first_started=first.started,
+            boot_id=boot_id(),
+        )  # fmt: skip
+        start_libvirtd(record)
+        yield stack.enter_context(open_session(record))
+
+
+def boot_scratch(session: Session, layer: "LayerFiles", disk: Path, *, memory_mib: int, cpus: int, ram: Ram | None = None) -> None:
+    """Boot a machine without NICs on `disk`, an overlay of `layer`, and wait until its agent answers."""
+    session.hypervisor.start(scratch_spec(session.record, layer, disk, memory_mib=memory_mib, cpus=cpus, ram=ram))
+    session.agent(NAME).wait_until_up(session.deadline(BOOT_S))
+
+
+def scratch_spec(record: InstanceRecord, layer: "LayerFiles", disk: Path, *, memory_mib: int, cpus: int, ram: Ram | None) -> DomainSpec:
+    short = Path(record.short)
+    return DomainSpec(
+        name=NAME, uuid=str(uuid.uuid4()), accelerator=record.accelerator, memory_mib=memory_mib, cpus=cpus,
+        kernel=layer.kernel, initrd=layer.initrd, cmdline=layer.cmdline, disk=disk, disk_chain=layer.disks, nics=(),
+        console=short / "run" / "console", serial_log=short / "log" / "serial.log", ram=ram,
+    )  # fmt: skip

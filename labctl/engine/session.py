@@ -1,0 +1,148 @@
+"""A way into a running instance: its libvirtd (started again if it died), its nodes' agents, its namespaces.
+
+Owns how the rooms `host` and `guest` are introduced to each other. Opened for one command and closed after it; keeps nothing.
+"""
+
+import base64
+import contextlib
+import json
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from labctl.engine.instances import InstanceRecord
+from labctl.errors import HostError, HypervisorError, LabError, StepError, UsageError
+from labctl.guest.agent import Agent, AgentChannel
+from labctl.host.hypervisor import Hypervisor, open_hypervisor
+from labctl.host.namespace import inside, inside_environment
+from labctl.host.places import libvirt_cache_directory
+from labctl.host.run import clean_environment, run
+from labctl.lab.data import TEMPLATES
+
+SOCKET_S = 20.0
+TRANSCRIPT_LIMIT = 400
+ENCODED = ("input-data", "out-data", "err-data")
+QEMU_CONF = """# written by labctl for this instance
+stdio_handler = "file"
+security_driver = "none"
+namespaces = [ ]
+max_core = 0
+"""
+LIBVIRTD_CONF = """# written by labctl for this instance
+log_outputs = "2:file:{short}/log/libvirtd.log"
+keepalive_interval = -1
+max_clients = 200
+"""
+
+
+class Transcript:
+    """An agent channel that keeps what was asked and answered, each cut to a few hundred characters: for whoever looks into a red lab."""
+
+    def __init__(self, channel: AgentChannel, file: Path) -> None:
+        self._channel = channel
+        self._file = file
+
+    def send(self, request: dict[str, Any], *, timeout_s: float) -> Any:
+        began = time.monotonic()
+        answer: Any = None
+        try:
+            answer = self._channel.send(request, timeout_s=timeout_s)
+        except LabError as failed:
+            answer = f"{failed}"
+            raise
+        finally:
+            if request.get("execute") != "guest-exec-status" or not isinstance(answer, dict) or answer.get("exited"):
+                self._write({"asked": _short(request), "answered": _short(answer), "seconds": round(time.monotonic() - began, 3)})
+        return answer
+
+    def _write(self, entry: dict[str, Any]) -> None:
+        with contextlib.suppress(OSError), self._file.open("a") as file:  # a full disk must not end a lab
+            file.write(json.dumps({"time": round(time.time(), 3), **entry}) + "\n")
+
+
+def _short(value: Any) -> Any:
+    """`value` for the transcript: long texts cut, what travels as base64 decoded."""
+    if isinstance(value, dict):
+        return {key: _decoded(item) if key in ENCODED else _short(item) for key, item in value.items()}
+    if isinstance(value, str):
+        return value[:TRANSCRIPT_LIMIT]
+    return value
+
+
+def _decoded(value: Any) -> str:
+    text = base64.b64decode(value).decode(errors="replace") if isinstance(value, str) else repr(value)
+    secret = "PRIVATE KEY" in text or "base64 -d" in text
+    return f"({len(text)} characters of provisioning)" if secret else text[:TRANSCRIPT_LIMIT]
+
+
+class Session:
+    """One instance, open: `hypervisor` for its domains, `agent(node)` for its guests, `argv_inside` for its wires."""
+
+    def __init__(self, record: InstanceRecord, hypervisor: Hypervisor) -> None:
+        self.record = record
+        self.hypervisor = hypervisor
+
+    def agent(self, node: str) -> Agent:
+        return Agent(Transcript(self.hypervisor.channel(node), self.record.directory / "log" / f"agent-{node}.jsonl"), node)
+
+    def deadline(self, seconds: float) -> float:
+        """A deadline made for KVM, as long as this machine needs it."""
+        return seconds * self.record.time_scale
+
+
+def argv_inside(record: InstanceRecord, argv: Sequence[str]) -> tuple[str, ...]:
+    """The argument tuple that runs `argv` in the instance's namespaces; `UsageError` if it is not running."""
+    if not record.alive:
+        raise UsageError(f"{record.id} is not running", hint=f"labctl up {record.lab}")
+    return inside(record.first, argv)
+
+
+def environment_inside(record: InstanceRecord) -> dict[str, str]:
+    return inside_environment(record.short, libvirt_cache_directory())
+
+
+def start_libvirtd(record: InstanceRecord) -> None:
+    """Start the instance's own libvirtd; it finds the QEMUs of one that died before it."""
+    libvirt_cache_directory().mkdir(parents=True, exist_ok=True)
+    config = record.directory / "config" / "libvirt"
+    config.mkdir(parents=True, exist_ok=True)
+    (config / "qemu.conf").write_text(QEMU_CONF)
+    (config / "libvirtd.conf").write_text(LIBVIRTD_CONF.format(short=record.short))
+    socket = record.run_directory / "libvirt" / "libvirt-sock"
+    socket.unlink(missing_ok=True)
+    result = run(argv_inside(record, ("libvirtd", "-d")), env=environment_inside(record), timeout_s=60, check=False)
+    if result.status != 0:
+        raise HostError("libvirtd does not start", why=result.complaint, hint="labctl doctor")
+    deadline = time.monotonic() + SOCKET_S
+    while not socket.exists():
+        if time.monotonic() > deadline:
+            raise HypervisorError("libvirtd opened no socket", why=f"none at {socket} after {SOCKET_S:g} s")
+        time.sleep(0.01)
+
+
+@contextlib.contextmanager
+def open_session(record: InstanceRecord) -> Iterator[Session]:
+    """Open a running instance. `UsageError` if it is not running; a dead libvirtd is started again first."""
+    if not record.alive:
+        raise UsageError(f"{record.id} is not running", hint=f"labctl up {record.lab}")
+    with contextlib.ExitStack() as stack:
+        try:
+            hypervisor = stack.enter_context(open_hypervisor(record.run_directory, TEMPLATES))
+        except HypervisorError:
+            start_libvirtd(record)
+            hypervisor = stack.enter_context(open_hypervisor(record.run_directory, TEMPLATES))
+        yield Session(record, hypervisor)
+
+
+def disk_of(record: InstanceRecord, node: str) -> Path:
+    return record.directory / "disks" / f"{node}.qcow2"
+
+
+def make_overlay(backing: Path, disk: Path) -> None:
+    """A new, empty qcow2 disk on top of `backing`, which stays as it is."""
+    disk.unlink(missing_ok=True)
+    argv = ("qemu-img", "create", "-q", "-f", "qcow2", "-b", str(backing.resolve()), "-F", "qcow2", str(disk))
+    result = run(argv, env=clean_environment(), timeout_s=60, check=False)
+    if result.status != 0:
+        raise StepError(f"the disk {disk.name} cannot be made", why=result.complaint, hint="is the disk full? df shows it")

@@ -1,0 +1,188 @@
+"""How the machines of a lab are started: whole from its checkpoint, cloned from warm images, or booted; and saved when they are new.
+
+Owns the ways and the way down from one to the next: what does not start in time is started again the next way down, and says so. What
+the machines are wired to and named is settled before (`engine/up`).
+"""
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from enum import StrEnum
+from os import cpu_count
+from typing import TYPE_CHECKING
+
+from labctl.engine import nodes as machines
+from labctl.engine.checkpoints import checkpoint_digest, checkpoint_store, save_lab, start_from
+from labctl.engine.events import Event, Reporter, step
+from labctl.engine.instances import NodeRecord, write_record
+from labctl.engine.journal import Journal
+from labctl.engine.provision import Rendered, provision_node, render
+from labctl.engine.session import Session
+from labctl.engine.warm import start_clone, warm_image
+from labctl.errors import StepError
+from labctl.host.accelerator import Accelerator
+from labctl.host.warmstarts import SavedMachine
+from labctl.lab.plan import BootNode, ConfigureNode, MakeNode, Plan, RestartNode, StartInstance, Step, hardware_of, setup_of
+from labctl.lab.topology import Lab
+
+if TYPE_CHECKING:
+    from labctl.host.images import LayerFiles
+
+    Layers = Mapping[str, LayerFiles]
+
+
+class Way(StrEnum):
+    """Ways of starting, the quickest first."""
+
+    CHECKPOINT = "checkpoint"
+    CLONE = "clone"
+    COLD = "cold"
+
+
+def start_lab(session: Session, lab: Lab, layers: "Layers", plan: Plan, way: Way, report: Reporter) -> None:
+    """Carry out the plan's steps on nodes until the lab is ready. A lab that is new here is saved, and runs on from what was saved."""
+    new = bool(plan.of(StartInstance)) and len(plan.of(MakeNode)) == len(lab.nodes)
+    digest = checkpoint_digest(lab, layers, session.record.accelerator)
+    saving = new and way is Way.CHECKPOINT and not any(node.uplink for node in lab.nodes)
+    if saving and _start_known(session, lab, layers, digest, report):
+        return
+    _start_nodes(session, lab, layers, plan, way, to_be_saved=saving, report=report)
+    wait_until_ready(session, lab, report)
+    if saving and _all_can_be_saved(session):
+        place = save_lab(session, digest, report)
+        start_from(session, place, lab, layers, [node.name for node in lab.nodes], report)
+    _remember(session, str(checkpoint_store().find(digest) or ""))  # what `reset` goes back to: this lab in this variant, or nothing
+
+
+def _start_known(session: Session, lab: Lab, layers: "Layers", digest: str, report: Reporter) -> bool:
+    """Whether the lab's checkpoint was there and all of it started."""
+    place = checkpoint_store().find(digest)
+    if place is None:
+        return False
+    names = [node.name for node in lab.nodes]
+    try:
+        start_from(session, place, lab, layers, names, report)
+    except StepError as failed:
+        report(Event("warning", f"the lab's checkpoint does not start ({failed.what}: {failed.why}); its machines are made anew"))
+        for name in names:
+            session.hypervisor.stop(name)
+        checkpoint_store().remove(place)
+        return False
+    listed = tuple(_as_set_up(lab, node) for node in session.record.nodes)
+    session.record = replace(session.record, nodes=listed)
+    _remember(session, str(place))
+    return True
+
+
+def _remember(session: Session, place: str) -> None:
+    session.record = replace(session.record, checkpoint=place)
+    write_record(session.record)
+
+
+def _all_can_be_saved(session: Session) -> bool:
+    """Only machines on RAM files of their own; one that had to be booted has none."""
+    from labctl.engine.warm import ram_of
+
+    return all(ram_of(session, node.name).exists() for node in session.record.nodes)
+
+
+def _start_nodes(
+    session: Session, lab: Lab, layers: "Layers", plan: Plan, way: Way, *, to_be_saved: bool, report: Reporter
+) -> None:  # fmt: skip
+    """Nodes in parallel, as many at once as there are cores."""
+    work = [todo for todo in plan.steps if isinstance(todo, MakeNode | BootNode | RestartNode | ConfigureNode)]
+    rendered = render(lab, tuple(todo.subject for todo in work))
+    new = [todo.subject for todo in work if isinstance(todo, MakeNode)]
+    warm = {} if way is Way.COLD else _warm_images(session, lab, layers, new, report)
+    errors: list[StepError] = []
+    with ThreadPoolExecutor(max_workers=cpu_count() or 1) as pool:
+        starter = _Starter(session, lab, layers, warm, rendered, to_be_saved, report)
+        futures = [pool.submit(starter.start, todo) for todo in work]
+        for future in futures:
+            try:
+                session.record = session.record.with_node(_as_set_up(lab, future.result()))
+            except StepError as failed:
+                errors.append(failed)
+    write_record(session.record)
+    if errors:
+        also = "; ".join(error.what for error in errors[1:])
+        errors[0].hint = "; also: ".join(part for part in (errors[0].hint, also) if part)
+        raise errors[0]
+
+
+def _warm_images(
+    session: Session, lab: Lab, layers: "Layers", names: Sequence[str], report: Reporter
+) -> Mapping[str, SavedMachine]:  # fmt: skip
+    """Node → the machine that it is cloned from; one boot for each kind of machine, as many at once as there are cores."""
+    accelerator = Accelerator("kvm" if session.record.accelerator == "kvm" else "tcg", "", session.record.time_scale)
+    kinds = {name: (layers[name].digest, lab.node(name).memory_mib, lab.node(name).cpus) for name in names}
+    first = {kind: name for name, kind in reversed(kinds.items())}
+    with ThreadPoolExecutor(max_workers=cpu_count() or 1) as pool:
+        made = {kind: pool.submit(warm_image, layers[name], kind[1], kind[2], accelerator, report) for kind, name in first.items()}
+        return {name: made[kind].result() for name, kind in kinds.items()}
+
+
+def _as_set_up(lab: Lab, record: NodeRecord) -> NodeRecord:
+    node = lab.node(record.name)
+    return replace(record, setup=setup_of(lab, node), hardware=hardware_of(node), halted=False)
+
+
+class _Starter:
+    """What all nodes of one start have in common."""
+
+    def __init__(
+        self,
+        session: Session,
+        lab: Lab,
+        layers: "Layers",
+        warm: Mapping[str, SavedMachine],
+        rendered: Rendered,
+        to_be_saved: bool,
+        report: Reporter,
+    ) -> None:
+        self._session = session
+        self._lab = lab
+        self._layers = layers
+        self._warm = warm
+        self._rendered = rendered
+        self._to_be_saved = to_be_saved
+        self._report = report
+
+    def start(self, todo: Step) -> NodeRecord:
+        """One node, started and provisioned; its record as it is then."""
+        record = self._session.record.node(todo.subject)
+        with step(self._report, todo.what, record.name):
+            if isinstance(todo, RestartNode):
+                machines.halt(self._session, record)
+            if isinstance(todo, MakeNode):
+                record = self._make(record)
+            elif not isinstance(todo, ConfigureNode):
+                machines.boot(self._session, record, self._layers[record.name])
+            provision_node(self._session, self._lab, self._lab.node(record.name), self._rendered, first=not record.setup)
+        return record
+
+    def _make(self, record: NodeRecord) -> NodeRecord:
+        """A new machine: a clone where there is a warm image, else, or if that does not start, a booted one."""
+        layer = self._layers[record.name]
+        self._session.hypervisor.stop(record.name)
+        Journal(self._session.record.directory).write("begin disk", node=record.name)
+        if (saved := self._warm.get(record.name)) is not None:
+            try:
+                return start_clone(self._session, record, layer, saved, to_be_saved=self._to_be_saved)
+            except StepError as failed:
+                self._report(Event("warning", f"the clone does not start ({failed.what}: {failed.why}); it is booted instead", record.name))
+                self._session.hypervisor.stop(record.name)
+        machines.make_disk(self._session.record, record, layer)
+        machines.boot(self._session, record, layer)
+        return record
+
+
+def wait_until_ready(session: Session, lab: Lab, report: Reporter) -> None:
+    """Wait for the lab's own `ready:`, on top of what each role calls ready."""
+    if not lab.ready:
+        return
+    from labctl.engine.running import RunningLab
+    from labctl.engine.verify import wait_ready
+
+    with step(report, "the lab's own readiness"):
+        wait_ready(RunningLab(session, lab), report)

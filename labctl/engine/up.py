@@ -1,0 +1,224 @@
+"""`up`: from a lab to an instance of it that is ready, or the difference between the lab and the instance that runs.
+
+Owns the order of steps and what runs at once. The plan is pure (`lab/plan`); each thing outside the namespaces is in the journal before
+it is made; a failure leaves the instance as far as it came, and `up` again goes on from there.
+"""
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+
+from labctl.engine import nodes as machines
+from labctl.engine.events import Reporter, step
+from labctl.engine.images import ensure_images
+from labctl.engine.instances import (
+    InstanceRecord,
+    NodeRecord,
+    boot_id,
+    instance_lock,
+    make_directory,
+    now,
+    read_record,
+    write_record,
+)
+from labctl.engine.journal import Journal
+from labctl.engine.keys import make_keys, write_ssh_files
+from labctl.engine.links import cable_at, plug
+from labctl.engine.room import refuse_without_room
+from labctl.engine.session import Session, disk_of, open_session, start_libvirtd
+from labctl.engine.start import Way, start_lab
+from labctl.errors import UsageError
+from labctl.host import wires
+from labctl.host.accelerator import prove_accelerator
+from labctl.host.images import LayerFiles
+from labctl.host.namespace import kill_namespace, short_place, start_namespace
+from labctl.host.places import cache_directory, instances_directory, state_directory
+from labctl.lab.plan import (
+    InstanceFacts,
+    MakeCable,
+    MakeNode,
+    NodeFacts,
+    Plan,
+    RemoveCable,
+    RemoveNode,
+    StartInstance,
+    plan_up,
+)
+from labctl.lab.topology import Lab
+
+
+@dataclass(frozen=True)
+class UpOptions:
+    """What the person allowed: `replace` lets a node's disk be made anew, `allow_uplink` lets nodes reach the internet.
+
+    `start` is the best way of starting machines that may be taken; labctl's own choice is the quickest that this host bears.
+    """
+
+    allow_uplink: bool = False
+    replace: bool = False
+    start: Way = Way.CHECKPOINT
+
+
+@dataclass(frozen=True)
+class UpResult:
+    """The instance, and what was done; an empty plan means that nothing had to be."""
+
+    record: InstanceRecord
+    plan: Plan
+
+
+def up(lab: Lab, *, instance: str | None, options: UpOptions, report: Reporter) -> UpResult:
+    """Bring `lab` up, or carry out what its file has changed since. `HostError` before anything starts if there is no room."""
+    name = instance or lab.name
+    if not options.allow_uplink and (wanting := [node.name for node in lab.nodes if node.uplink]):
+        raise UsageError(
+            f"{', '.join(wanting)} would reach the internet", why="the lab asks for an uplink", hint="allow it: --allow-uplink"
+        )
+    with instance_lock(name, "bring up"):
+        known = _known(name, lab)
+        if known is None or not known.alive:
+            refuse_without_room(lab)
+        layers = ensure_images(lab, report)
+        facts = observe_facts(known)
+        plan = plan_up(lab, facts, {node: layer.digest for node, layer in layers.items()})
+        if plan.losses and not options.replace:
+            raise UsageError(
+                f"this would lose the disk of {', '.join(loss.subject for loss in plan.losses)}",
+                why="; ".join(loss.what for loss in plan.losses),
+                hint="labctl up --replace, if that is meant",
+            )
+        if not plan.steps and known is not None and known.ready:
+            if known.digest != lab.digest:  # the lesson's text or checks changed, the machines did not
+                write_record(replace(known, digest=lab.digest, variant=lab.variant))
+            return UpResult(known, plan)
+        record = _prepare(known, name, lab, layers, report)
+        with ExitStack() as stack:
+            session = stack.enter_context(open_session(record))
+            _prepare_nodes(session, lab, layers, plan, report)
+            start_lab(session, lab, layers, plan, options.start, report)
+            session.record = replace(session.record, ready=True, digest=lab.digest, variant=lab.variant, settings={})
+            write_record(session.record)
+            Journal(record.directory).write("ready")
+            return UpResult(session.record, plan)
+
+
+def _known(name: str, lab: Lab) -> InstanceRecord | None:
+    directory = instances_directory() / name
+    if not (directory / "instance.json").exists():
+        return None
+    record = read_record(directory)
+    if record.lab != lab.name:
+        raise UsageError(f"instance '{name}' is of another lab, {record.lab}", hint="choose another name: --instance NAME")
+    return record
+
+
+def observe_facts(record: InstanceRecord | None) -> InstanceFacts:
+    """What is there of an instance, asked of the host."""
+    if record is None:
+        return InstanceFacts()
+    running: set[str] = set()
+    if record.alive:
+        with open_session(record) as session:
+            running = set(session.hypervisor.domains())
+    facts = {
+        node.name: NodeFacts(node.name in running, node.layer, node.hardware, node.setup)
+        for node in record.nodes
+        if disk_of(record, node.name).exists()
+    }
+    cables = frozenset(tuple(sorted(cable)) for cable in record.cables)
+    return InstanceFacts(record.alive, facts, frozenset((a, b) for a, b in cables))
+
+
+def _prepare(
+    known: InstanceRecord | None, name: str, lab: Lab, layers: Mapping[str, LayerFiles], report: Reporter
+) -> InstanceRecord:  # fmt: skip
+    """The directory, the namespaces and libvirtd: there, or made now."""
+    if known is not None and known.alive:
+        return known
+    layer = next(iter(layers.values()))
+    accelerator = prove_accelerator(layer.kernel, layer.initrd, cache=cache_directory())
+    directory = make_directory(name)
+    journal = Journal(directory)
+    journal.write("begin instance", directory=str(directory))
+    short = short_place(state_directory(), cache_directory(), directory)
+    record = InstanceRecord(
+        id=name,
+        lab=lab.name,
+        file=str(lab.file),
+        variant=lab.variant,
+        digest=lab.digest,
+        directory=directory,
+        short=short,
+        created=known.created if known else now(),
+        accelerator=accelerator.kind,
+        time_scale=accelerator.time_scale,
+        boot_id=boot_id(),
+        nodes=known.nodes if known else (),
+        cables=(),
+        uplink_allowed=any(node.uplink for node in lab.nodes),
+    )
+    write_record(record)
+    with step(report, "namespaces and hypervisor"):
+        with journal.intent("namespace"):
+            first = start_namespace(directory, short)
+        record = replace(record, first_pid=first.pid, first_started=first.started)
+        write_record(record)
+        try:
+            start_libvirtd(record)
+        except BaseException:
+            kill_namespace(first)
+            raise
+    return record
+
+
+def _prepare_nodes(session: Session, lab: Lab, layers: Mapping[str, LayerFiles], plan: Plan, report: Reporter) -> None:
+    fresh = bool(plan.of(StartInstance))
+    made = {step.subject for step in plan.of(MakeNode)}
+    _remove_nodes(session, plan)
+    _record_nodes(session, lab, layers, made)
+    make_keys(session.record.directory, tuple(node.name for node in lab.nodes))
+    write_ssh_files(session.record)
+    _wire(session, lab, plan, fresh, report)
+
+
+def _remove_nodes(session: Session, plan: Plan) -> None:
+    for gone in plan.of(RemoveNode):
+        session.hypervisor.stop(gone.subject)
+        node = session.record.node(gone.subject)
+        wires.carry_out(session.record.first, [wires.remove_tap(tap) for tap in machines.taps_of(node)])
+        disk_of(session.record, gone.subject).unlink(missing_ok=True)
+        rest = tuple(other for other in session.record.nodes if other.name != gone.subject)
+        cables = tuple(cable for cable in session.record.cables if not any(end.startswith(f"{gone.subject}:") for end in cable))
+        session.record = replace(session.record, nodes=rest, cables=cables)
+        write_record(session.record)
+
+
+def _record_nodes(session: Session, lab: Lab, layers: Mapping[str, LayerFiles], made: set[str]) -> None:
+    """The record names every node before its machine or disk exists; fingerprints of known nodes stay until they are brought over."""
+    known = {node.name: node for node in session.record.nodes}
+    listed: list[NodeRecord] = []
+    for node in lab.nodes:
+        fresh = machines.node_record(lab, node, layers[node.name], session.record.id)
+        old = known.get(node.name)
+        new = old is None or node.name in made
+        listed.append(replace(fresh, setup="") if new or old is None else _keeping(fresh, old))
+    session.record = replace(session.record, nodes=tuple(listed), ready=False)
+    write_record(session.record)
+
+
+def _keeping(fresh: NodeRecord, old: NodeRecord) -> NodeRecord:
+    return replace(fresh, layer=old.layer, chain=old.chain, setup=old.setup, halted=old.halted)
+
+
+def _wire(session: Session, lab: Lab, plan: Plan, fresh: bool, report: Reporter) -> None:
+    record = session.record
+    with step(report, f"wires ({len(lab.links)} cables)"):
+        requests = [wires.make_management()] if fresh else []
+        for node in record.nodes:
+            requests += machines.wire_requests(node)
+        wires.carry_out(record.first, requests)
+        wanted = tuple((str(link.a), str(link.b)) for link in lab.links)
+        removed = [end for gone in plan.of(RemoveCable) for end in gone.subject.split(" -- ")]
+        added = [added.subject.split(" -- ") for added in plan.of(MakeCable)]
+        still = [end for end in removed if cable_at(record, end) is not None] if not fresh else []
+        plug(session, unplug=tuple(still), cables=wanted, new=tuple((a, b) for a, b in added))

@@ -1,0 +1,87 @@
+"""Warm images: a machine is booted once for each key, settled and saved; nodes are clones of it.
+
+Owns how one is made (in a scratch instance, without a NIC: a NIC's MAC travels in the saved state) and how a clone starts. A clone's RAM is
+a file of its own when the lab is to be saved afterwards, else the saved one, copied where it is written.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from labctl.engine.events import Reporter, step
+from labctl.engine.instances import NodeRecord
+from labctl.engine.links import nic_at
+from labctl.engine.nodes import domain_spec, management_nic
+from labctl.engine.scratch import NAME, boot_scratch, scratch_session
+from labctl.engine.session import Session, disk_of, make_overlay
+from labctl.host.accelerator import Accelerator
+from labctl.host.domain_xml import Ram
+from labctl.host.places import cache_directory
+from labctl.host.warmstarts import MachineKey, SavedMachine, SavedStore, copy_ram, machine_key
+from labctl.lab.data import TEMPLATES
+
+if TYPE_CHECKING:
+    from labctl.host.images import LayerFiles
+
+SETTLE_S = 60.0
+ANSWER_S = 15.0
+SETTLED = "systemctl is-system-running --wait >/dev/null; sync; echo 3 >/proc/sys/vm/drop_caches"
+
+
+def warm_store() -> SavedStore:
+    return SavedStore(cache_directory() / "warm")
+
+
+def key_of(layer: "LayerFiles", memory_mib: int, cpus: int, accelerator: str) -> MachineKey:
+    return machine_key(layer.digest, memory_mib, cpus, accelerator, TEMPLATES)
+
+
+def warm_image(layer: "LayerFiles", memory_mib: int, cpus: int, accelerator: Accelerator, report: Reporter) -> SavedMachine:
+    """The saved machine for this layer and hardware, made now if there is none: once, also when two want it at the same moment."""
+    key = key_of(layer, memory_mib, cpus, accelerator.kind)
+    store = warm_store()
+    if known := store.find(key.digest):
+        return SavedMachine(known)
+
+    def build(place: Path) -> None:
+        with step(report, f"boot a machine of {memory_mib} MiB once, to be cloned"):
+            _boot_and_save(layer, SavedMachine(place), memory_mib, cpus, accelerator)
+
+    about = {"kind": "warm image", "layer": layer.digest, "memory_mib": memory_mib, "cpus": cpus, "accelerator": accelerator.kind}
+    return SavedMachine(store.make(key.digest, build, about))
+
+
+def _boot_and_save(layer: "LayerFiles", saved: SavedMachine, memory_mib: int, cpus: int, accelerator: Accelerator) -> None:
+    make_overlay(layer.disks[0], saved.disk)
+    with scratch_session(accelerator) as session:
+        ram = Ram(saved.ram, shared=True, incoming=False)
+        boot_scratch(session, layer, saved.disk, memory_mib=memory_mib, cpus=cpus, ram=ram)
+        session.agent(NAME).run(SETTLED, timeout_s=session.deadline(SETTLE_S))
+        session.hypervisor.pause(NAME)
+        session.hypervisor.save_state(NAME, saved.state)
+        session.hypervisor.stop(NAME)
+
+
+def start_clone(session: Session, node: NodeRecord, layer: "LayerFiles", saved: SavedMachine, *, to_be_saved: bool) -> NodeRecord:
+    """Start `node` as a clone of `saved` and plug its NICs in; the agent answers when this returns.
+
+    Returned is its record, with what its disk lies on now.
+    """
+    node = replace(node, chain=(str(saved.disk), *(str(disk) for disk in layer.disks)))
+    make_overlay(saved.disk, disk_of(session.record, node.name))
+    ram = Ram(saved.ram, shared=False, incoming=True)
+    if to_be_saved:
+        own = ram_of(session, node.name)
+        copy_ram(saved.ram, own)
+        ram = Ram(own, shared=True, incoming=True)
+    spec = domain_spec(session.record, node, layer, ram=ram, with_nics=False)
+    session.hypervisor.start_saved(spec, saved.state)
+    session.hypervisor.resume(node.name)
+    for nic in (management_nic(node), *(nic_at(session.record, f"{node.name}:{port.name}") for port in node.ports)):
+        session.hypervisor.attach(node.name, nic)
+    session.agent(node.name).wait_until_up(session.deadline(ANSWER_S), every_s=0.02)
+    return node
+
+
+def ram_of(session: Session, node: str) -> Path:
+    return session.record.directory / "disks" / f"{node}.ram"

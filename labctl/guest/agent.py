@@ -1,0 +1,143 @@
+"""The QEMU guest agent's protocol (docs/interop/qemu-ga-ref): the only speaker of it, over whatever channel carries it.
+
+Owns how a command is run in a node, how its end is awaited and its output bounded. A guest is not trusted: what it answers is
+checked before it is believed. Which node, and by which hypervisor, is the engine's affair.
+"""
+
+import base64
+import binascii
+import contextlib
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from labctl.errors import AgentError, TimedOut
+
+JsonObject = dict[str, Any]
+MAX_SCRIPT = 3 * 1024 * 1024  # a request through libvirt has at most 4 MiB; base64 adds a third
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.01, 0.25
+REQUEST_S = 20.0
+
+
+class AgentChannel(Protocol):
+    """Carries one request to the agent of one node and brings its answer."""
+
+    def send(self, request: JsonObject, *, timeout_s: float) -> Any: ...
+
+
+@dataclass(frozen=True)
+class Completed:
+    """How a command in a node ended. `truncated` when the agent kept only the first part of its output (16 MiB)."""
+
+    status: int
+    stdout: bytes
+    stderr: bytes
+    truncated: bool = False
+
+    @property
+    def text(self) -> str:
+        return self.stdout.decode(errors="replace")
+
+
+class Agent:
+    """The agent of one node."""
+
+    def __init__(self, channel: AgentChannel, node: str) -> None:
+        self._channel = channel
+        self._node = node
+
+    def ping(self, timeout_s: float) -> None:
+        """Return once the agent answers one ping; `AgentError` if it does not."""
+        self._channel.send({"execute": "guest-ping"}, timeout_s=timeout_s)
+
+    def wait_until_up(self, timeout_s: float, every_s: float = 0.2) -> None:
+        """Return once the agent answers; `TimedOut` names the last refusal."""
+        deadline = time.monotonic() + timeout_s
+        while True:
+            try:
+                return self.ping(max(1.0, min(5.0, deadline - time.monotonic())))
+            except AgentError as refusal:
+                if time.monotonic() >= deadline:
+                    raise TimedOut(
+                        f"{self._node}: its agent did not answer within {timeout_s:g} s",
+                        why=refusal.why or refusal.what,
+                        hint=f"labctl console {self._node} shows its screen",
+                    ) from refusal
+                time.sleep(every_s)
+
+    def run(
+        self,
+        script: str | Sequence[str],
+        *,
+        stdin: bytes = b"",
+        timeout_s: float,
+        env: Mapping[str, str] | None = None,
+    ) -> Completed:
+        """Run a shell script (str, by sh) or a program (sequence) as root and wait for its end.
+
+        `TimedOut` after `timeout_s` (the command is killed), `AgentError` if the agent fails or answers nonsense.
+        """
+        deadline = time.monotonic() + timeout_s
+        pid = self._start(script, stdin, env)
+        pause = FIRST_PAUSE_S
+        while not (status := self._ask("guest-exec-status", pid=pid)).get("exited"):
+            if time.monotonic() >= deadline:
+                self._kill(pid)
+                raise TimedOut(f"{self._node}: the command did not end within {timeout_s:g} s", why=_first_words(script))
+            time.sleep(pause)
+            pause = min(pause * 1.5, LONGEST_PAUSE_S)
+        return self._completed(status)
+
+    def set_time(self, now_ns: int) -> None:
+        """Set the node's clock to `now_ns` (nanoseconds since 1970, UTC)."""
+        self._ask("guest-set-time", time=now_ns)
+
+    def _start(self, script: str | Sequence[str], stdin: bytes, env: Mapping[str, str] | None) -> int:
+        argv = ["/bin/sh", "-s"] if isinstance(script, str) else list(script)
+        data = script.encode() if isinstance(script, str) else stdin
+        if len(data) > MAX_SCRIPT:
+            raise AgentError(
+                f"{self._node}: {len(data)} bytes are too many for one command", why=f"at most {MAX_SCRIPT} travel to a node at once"
+            )
+        arguments: JsonObject = {"path": argv[0], "arg": argv[1:], "capture-output": True}
+        if data:
+            arguments["input-data"] = base64.b64encode(data).decode()
+        arguments["env"] = [f"{name}={value}" for name, value in {**GUEST_ENVIRONMENT, **(env or {})}.items()]
+        pid = self._ask("guest-exec", **arguments).get("pid")
+        if not isinstance(pid, int):
+            raise AgentError(f"{self._node}: the agent gave no process id", why=repr(pid)[:200])
+        return pid
+
+    def _ask(self, command: str, **arguments: Any) -> JsonObject:
+        answer = self._channel.send({"execute": command, "arguments": arguments}, timeout_s=REQUEST_S)
+        if not isinstance(answer, dict):
+            if command == "guest-set-time":
+                return {}
+            raise AgentError(f"{self._node}: {command} was answered by something else", why=repr(answer)[:200])
+        return answer
+
+    def _completed(self, status: JsonObject) -> Completed:
+        try:
+            code = 128 + int(status["signal"]) if "signal" in status else int(status["exitcode"])
+            stdout = base64.b64decode(status.get("out-data", ""), validate=True)
+            stderr = base64.b64decode(status.get("err-data", ""), validate=True)
+        except (KeyError, TypeError, ValueError, binascii.Error) as nonsense:
+            raise AgentError(f"{self._node}: the agent's answer cannot be read", why=str(nonsense)) from nonsense
+        return Completed(code, stdout, stderr, bool(status.get("out-truncated") or status.get("err-truncated")))
+
+    def _kill(self, pid: int) -> None:
+        with contextlib.suppress(AgentError):  # the time-out is the news
+            self._ask("guest-exec", path="/bin/kill", arg=["-KILL", "--", f"{pid}"])
+
+
+GUEST_ENVIRONMENT = {
+    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "HOME": "/root",
+    "LANG": "C.UTF-8",
+}
+
+
+def _first_words(script: str | Sequence[str]) -> str:
+    words = script if isinstance(script, str) else " ".join(script)
+    return words.strip()[:200]

@@ -1,0 +1,122 @@
+"""Who a node is: its name, its neighbours' names, the names of its NICs, the keys that open it. The same for every role.
+
+Owns the files and the script of provisioning's first step; pure. Keys are made on the host (the engine's `keys.py`): in an emulated guest
+the same costs seconds. What the base image settles for all nodes alike is not repeated here.
+"""
+
+from dataclasses import dataclass
+from ipaddress import IPv4Interface, IPv6Interface
+
+from labctl.guest.bundle import GuestFile
+from labctl.lab.topology import Lab, Node
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What makes a node this node of this instance. `authorized_key` and the public host key are one line each; `machine_id`: 32 hex digits."""
+
+    hostname: str
+    authorized_key: str
+    host_key_private: str
+    host_key_public: str
+    machine_id: str
+
+
+# udev gives a NIC its name at boot, by the .link file; the first time the NICs have names already. They are renamed in two rounds, since
+# the name that one is to get may be another's. A bridge or VLAN bears the MAC of its port: only what has a device is a NIC.
+SCRIPT = """\
+hostname {hostname}
+sysctl -q -p /etc/sysctl.d/70-node.conf
+[ -s /etc/machine-id ] || echo {machine_id} >/etc/machine-id
+if [ -e "$LABCTL_BEFORE/etc/ssh/ssh_host_ed25519_key" ] && [ -e /run/sshd.pid ]; then systemctl try-restart ssh.service; fi
+
+nics='{nics}'
+for file in /etc/systemd/network/10-*.link; do
+  name=${{file#*/10-}}
+  case "$nics " in *=${{name%.link}}\ *) ;; *) rm -f "$file" ;; esac
+done
+find_nic() {{ # sets `now` to the name of the NIC with this MAC, or to nothing
+  for now in /sys/class/net/*; do
+    if [ -e "$now/device" ]; then
+      read -r address <"$now/address"
+      if [ "$address" = "$1" ]; then now=${{now##*/}}; return; fi
+    fi
+  done
+  now=
+}}
+settled=no number=0
+for nic in $nics; do
+  find_nic "${{nic%=*}}"
+  [ "$now" != "${{nic#*=}}" ] || continue
+  until [ $settled = yes ] && [ -n "$now" ]; do
+    udevadm settle --timeout=10
+    find_nic "${{nic%=*}}"
+    settled=yes number=$((number + 1))
+    if [ $number -gt 100 ]; then echo "no NIC with MAC ${{nic%=*}}" >&2; exit 1; fi
+    [ -n "$now" ] || sleep 0.1
+  done
+  [ "$now" != "${{nic#*=}}" ] || continue
+  number=$((number + 1))
+  ip link set dev "$now" down
+  ip link set dev "$now" name "renamed$number"
+done
+for nic in $nics; do
+  find_nic "${{nic%=*}}"
+  [ "$now" = "${{nic#*=}}" ] || ip link set dev "$now" name "${{nic#*=}}"
+done
+"""
+
+
+def identity_files(lab: Lab, node: Node, identity: Identity) -> tuple[GuestFile, ...]:
+    """The files that say who the node is."""
+    return (
+        _text("/etc/hostname", f"{identity.hostname}\n"),
+        _text("/etc/hosts", render_hosts(lab, node)),
+        _text("/etc/sysctl.d/70-node.conf", render_sysctl(node)),
+        *(_text(f"/etc/systemd/network/10-{port.name}.link", render_link(port.name, port.mac or "")) for port in node.nics),
+        _text("/root/.ssh/authorized_keys", f"{identity.authorized_key}\n", 0o600),
+        _text("/etc/ssh/ssh_host_ed25519_key", identity.host_key_private, 0o600),
+        _text("/etc/ssh/ssh_host_ed25519_key.pub", f"{identity.host_key_public}\n"),
+    )
+
+
+def identity_script(node: Node, identity: Identity) -> str:
+    """The script that makes the running node be what its files say. A machine that booted has a machine-id of its own: it stays."""
+    nics = " ".join(f"{port.mac}={port.name}" for port in node.nics)
+    return SCRIPT.format(hostname=identity.hostname, machine_id=identity.machine_id, nics=nics)
+
+
+def render_hosts(lab: Lab, node: Node) -> str:
+    """hosts(5): every node by its first address; a node without one knows its own name nevertheless."""
+    lines = ["127.0.0.1 localhost", "::1 localhost ip6-localhost ip6-loopback"]
+    if first_address(node) is None:
+        lines.append(f"127.0.1.1 {node.name}")
+    lines += [f"{address.ip} {other.name}" for other in lab.nodes if (address := first_address(other)) is not None]
+    return "\n".join(lines) + "\n"
+
+
+def first_address(node: Node) -> IPv4Interface | IPv6Interface | None:
+    """The first address in the order of the lab file, `lo` last."""
+    ports = sorted(node.interfaces, key=lambda port: port.name == "lo")
+    return next((address for port in ports for address in port.addresses), None)
+
+
+def render_link(name: str, mac: str) -> str:
+    """systemd.link(5): the NIC with this MAC bears this name at every boot."""
+    return f"[Match]\nMACAddress={mac}\n\n[Link]\nName={name}\n"
+
+
+def render_sysctl(node: Node) -> str:
+    """sysctl.d(5): what is the same for every role."""
+    lines = [
+        "# Every ICMP error is sent. The kernel's own limit, one a second to each destination, makes a second traceroute show stars.",
+        "net.ipv4.icmp_ratelimit = 0",
+    ]
+    if node.ipv6:
+        lines += ["", "# IPv6 with the addresses of the lab, none made up from router advertisements.", "net.ipv6.icmp.ratelimit = 0"]
+        lines += [f"net.ipv6.conf.{scope}.{key} = 0" for scope in ("all", "default") for key in ("accept_ra", "autoconf", "disable_ipv6")]
+    return "\n".join(lines) + "\n"
+
+
+def _text(path: str, text: str, mode: int = 0o644) -> GuestFile:
+    return GuestFile(path, text.encode(), mode)

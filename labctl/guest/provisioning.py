@@ -1,0 +1,82 @@
+"""What makes a node into its role: steps, each one script and one round trip of the guest agent. Pure.
+
+    identity   name, neighbours, NICs, keys        role   files and the role's own script        ready   the role's command, until it holds
+
+Owns the order of steps and their deadlines (made for KVM: the caller's to scale). Texts come rendered (`guest/rendering.py`); how files
+travel is `guest/bundle.py`'s; who carries steps out is the engine.
+"""
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from labctl.guest.bundle import GuestFile, render_bundle
+from labctl.guest.identity import Identity, identity_files, identity_script
+from labctl.guest.rendering import RenderedFile, RenderedNode
+from labctl.lab.topology import Lab, Node
+
+IDENTITY_S = 20.0
+ROLE_S = 90.0
+READY_S = 60.0
+
+# The caller may say in TIMEOUT_S how long it will really wait; the last look speaks, so it must come before the caller gives up.
+READY_FRAME = """\
+main() {{
+  seconds() {{ read -r up _ </proc/uptime; echo "${{up%.*}}"; }}
+  limit=${{TIMEOUT_S:-{timeout_s:g}}}
+  last=$(($(seconds) + ${{limit%.*}} * 9 / 10))
+  ready() {{
+{command}
+  }}
+  until said=$( (ready) 2>&1); do
+    status=$?
+    if [ "$(seconds)" -ge "$last" ]; then
+      echo "$said"
+      echo "not ready: status $status from" {quoted}
+      exit "$status"
+    fi
+    sleep 0.2
+  done
+}}
+main </dev/null
+"""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One round trip: `script` is for /bin/sh on standard input, as root."""
+
+    name: str
+    script: str
+    timeout_s: float
+
+
+def render_steps(lab: Lab, node: Node, identity: Identity, rendered: Mapping[str, RenderedNode], *, first: bool) -> tuple[Step, ...]:
+    """All steps that make `node` what the lab says, `first` after its first boot. They may run again at any time."""
+    texts = rendered[node.name]
+    who = render_bundle(f"{node.name}: identity", identity_files(lab, node, identity), identity_script(node, identity), first=first)
+    files = tuple(_guest_file(file) for file in texts.files)
+    role = render_bundle(f"{node.name}: role {node.role.name}", files, texts.apply, first=first)
+    return (Step("identity", who, IDENTITY_S), Step(f"role {node.role.name}", role, ROLE_S), *_ready(texts))
+
+
+def render_changes(node: Node, before: Mapping[str, RenderedNode], after: Mapping[str, RenderedNode]) -> tuple[Step, ...]:
+    """Steps that bring a running node from one rendering to another: the files that differ, and the role's script. None if none does."""
+    old, new = before[node.name], after[node.name]
+    if old == new:
+        return ()
+    changed = tuple(_guest_file(file) for file in new.files if file not in old.files)
+    gone = sorted({file.path for file in old.files} - {file.path for file in new.files})
+    script = render_bundle(f"{node.name}: role {node.role.name}", changed, new.apply, first=False, removed=gone)
+    return (Step(f"role {node.role.name}", script, ROLE_S), *_ready(new))
+
+
+def _guest_file(file: RenderedFile) -> GuestFile:
+    return GuestFile(file.path, file.content.encode(), file.mode)
+
+
+def _ready(texts: RenderedNode) -> tuple[Step, ...]:
+    if not texts.ready:
+        return ()
+    script = READY_FRAME.format(timeout_s=READY_S, command=texts.ready, quoted=shlex.quote(texts.ready.strip()))
+    return (Step("ready", script, READY_S),)

@@ -1,0 +1,129 @@
+"""The base image: Debian, as packages and files in `templates/base` say, made by an ordinary user.
+
+Owns that directory's meaning and the steps from package lists to disk, kernel and initrd. Where the result is kept, and that
+two builds do not meet, is the store's.
+"""
+
+import hashlib
+import io
+import shlex
+import tarfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from labctl.errors import HostError
+from labctl.host.image_initrd import initrd_entries, load_order, render_cpio, unpack_kernel
+from labctl.host.image_recipe import DISK_MIB, BaseRecipe
+from labctl.host.image_sources import SUITE, apt_options, host_source_lines, keyring
+from labctl.host.image_tools import Tell, mmdebstrap, require_room, run_as_root, scratch_place, tree_place
+from labctl.host.run import run
+
+BOOTSTRAP_S = 1800.0
+BUILD_MIB, SCRATCH_MIB = 1200, 800
+LISTS = "/tmp/labctl-base"  # in the new tree, while it is made
+MERGED_USR = Path("/usr/share/mmdebstrap/hooks/merged-usr")  # without it a package comes that brings all of Perl, 47 MiB
+
+
+def lines_of(file: Path) -> tuple[str, ...]:
+    """The lines of a list, comments and empty ones left out."""
+    return tuple(line.strip() for line in file.read_text().splitlines() if line.strip() and not line.startswith("#"))
+
+
+def read_base_recipe(templates: Path, made: str) -> BaseRecipe:
+    """The recipe as `templates` (templates/base) has it now."""
+    sha = hashlib.sha256()
+    for name, content in _all_files(templates):
+        sha.update(f"{name}\0{len(content)}\0".encode() + content)
+    return BaseRecipe(SUITE, tuple(sorted(lines_of(templates / "packages.txt"))), sha.hexdigest(), made)
+
+
+def _all_files(directory: Path) -> Iterator[tuple[str, bytes]]:
+    for path in sorted(directory.rglob("*")):
+        if path.is_file() and not path.name.endswith((".pyc", "~")):
+            yield path.relative_to(directory).as_posix(), path.read_bytes()
+
+
+def now_stamp() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
+def build_base(recipe: BaseRecipe, templates: Path, build: Path, tell: Tell) -> str:
+    """Make disk.qcow2, vmlinuz and initrd in `build`; the kernel's command line is returned."""
+    require_room(build, BUILD_MIB, "for the base image")
+    require_room(scratch_place(), SCRATCH_MIB, "for making the base image")
+    tree, additions = build / "root.tar", build / "additions.tar"
+    additions.write_bytes(render_additions(templates))
+    tell(f"fetching and unpacking {len(recipe.packages)} packages and what they need (about 100 MB)")
+    mmdebstrap(_arguments(recipe, templates, additions, tree), build, BOOTSTRAP_S)
+    tell("making its file system")
+    make_disk(tree, build / "disk.qcow2")
+    make_kernel(tree, templates, build)
+    additions.unlink()
+    tree.unlink()
+    return " ".join(lines_of(templates / "cmdline.txt"))
+
+
+def _arguments(recipe: BaseRecipe, templates: Path, additions: Path, tree: Path) -> list[str]:
+    merged = [f"--hook-dir={MERGED_USR}"] if MERGED_USR.is_dir() else []
+    left_out = [f"--dpkgopt=path-exclude={pattern}" for pattern in lines_of(templates / "left-out.txt")]
+    return [
+        "--variant=minbase", f"--keyring={keyring()}", f"--include={','.join(recipe.packages)}", *merged, *left_out,
+        *(f"--aptopt={option}" for option in apt_options()),
+        f"--customize-hook=tar-in {shlex.quote(str(additions))} /",
+        f'--customize-hook=chroot "$1" sh {LISTS}/customise.sh {LISTS} && rm -r "$1{LISTS}"',
+        recipe.suite, str(tree), *host_source_lines(),
+    ]  # fmt: skip
+
+
+def render_additions(templates: Path) -> bytes:
+    """What is added to the packages' files, as a tar: `files/` from the root on, the lists where customise.sh reads them."""
+    target = io.BytesIO()
+    with tarfile.open(fileobj=target, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        for name, content in _all_files(templates):
+            inside = name.removeprefix("files/") if name.startswith("files/") else f"{LISTS.lstrip('/')}/{name}"
+            member = tarfile.TarInfo(f"./{inside}")
+            member.size = len(content)
+            member.mode = 0o755 if content.startswith(b"#!") else 0o644
+            tar.addfile(member, io.BytesIO(content))
+    return target.getvalue()
+
+
+MAKE_DISK = """
+    mkdir "$4"
+    [ "$3" = no ] || mount -t tmpfs -o mode=0755 tmpfs "$4"
+    tar -xf "$1" -C "$4" --numeric-owner --same-permissions --xattrs --xattrs-include='*' --exclude='./dev/*'
+    mke2fs -q -t ext4 -d "$4" -L root -m 0 -J size=16 -E lazy_itable_init=0,lazy_journal_init=0,root_owner=0:0 "$2" "$5M"
+    [ "$3" = no ] || umount "$4"
+    rm -rf --one-file-system "$4"
+    """
+
+
+def make_disk(tree: Path, disk: Path) -> None:
+    """An ext4 file system with the tree's files as a qcow2 image. Its tables are written now, so that no node does it later."""
+    raw = disk.with_suffix(".raw")
+    run_as_root(MAKE_DISK, str(tree), str(raw), tree_place(tree.stat().st_size), str(disk.parent / "tree"), str(DISK_MIB))
+    run(["qemu-img", "convert", "-f", "raw", "-O", "qcow2", str(raw), str(disk)], timeout_s=300)
+    raw.unlink()
+
+
+def make_kernel(tree: Path, templates: Path, build: Path) -> None:
+    """`vmlinuz` and `initrd` in `build`, from the newest kernel in the tar of a tree."""
+    with tarfile.open(tree) as tar:
+        members = {member.name: member for member in tar}
+        kernel = max((name for name in members if name.startswith("./boot/vmlinuz-")), default="")
+        if not kernel:
+            raise HostError("the image has no kernel", hint="templates/base/packages.txt names one")
+        modules = f"./usr/lib/modules/{kernel.removeprefix('./boot/vmlinuz-')}"
+
+        def content(name: str) -> bytes:
+            file = tar.extractfile(members[name])
+            assert file is not None, name
+            return file.read()
+
+        builtin, wanted = content(f"{modules}/modules.builtin").decode(), lines_of(templates / "kernel-modules.txt")
+        order = load_order(content(f"{modules}/modules.dep").decode(), wanted, builtin)
+        loaded = {path.rsplit("/", 1)[-1]: content(f"{modules}/{path}") for path in order}
+        entries = initrd_entries((templates / "initrd-init").read_bytes(), content("./usr/bin/busybox"), loaded)
+        (build / "vmlinuz").write_bytes(unpack_kernel(content(kernel)))
+        (build / "initrd").write_bytes(render_cpio(entries))

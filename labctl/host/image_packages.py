@@ -1,0 +1,148 @@
+"""A layer of packages: apt run on a copy of the parent's files, in a user namespace, kept as a qcow2 image of what changed.
+
+The parent's disk is the only input, so layers need no second copy of their files. No machine is started: installing on the host
+takes seconds where an emulated machine takes minutes, and Debian's packages are trusted as those of the base are.
+"""
+
+import contextlib
+import shutil
+import tarfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from labctl.errors import CommandError, StepError
+from labctl.host.image_difference import Change, attributes_of, change_of, complaints_of, parse_paths, parse_removed, render_debugfs
+from labctl.host.image_overlay import make_overlay
+from labctl.host.image_sources import apt_options, host_source_lines
+from labctl.host.image_tools import Tell, explained, run_as_root, tree_place
+from labctl.host.run import run
+
+INSTALL_S = 1800.0
+LEFTOVERS = (
+    "disk.raw", "parent.raw", "changes.tar", "before", "after", "before.paths", "after.paths", "before.types", "changed", "removed",
+    "rdump.log", "sources",
+)  # fmt: skip
+
+# Run as root of a user, mount and PID namespace. $1 build directory, $2 tmpfs: yes or no, $3 number of apt's options, these, packages.
+# A directory counts as changed by owner and mode only, a file by its ctime, which nothing can set back. debugfs leaves out set-uid
+# bits and capabilities when it copies the tree; since no unchanged file is written back, that does no harm.
+SCRIPT = r"""
+export LC_ALL=C DEBIAN_FRONTEND=noninteractive INITRD=No HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin
+cd "$1"; on_tmpfs=$2; options=$3; shift 3
+mkdir tree
+[ "$on_tmpfs" = no ] || mount -t tmpfs -o mode=0755 tmpfs tree
+debugfs -R 'rdump / tree' disk.raw >rdump.log 2>&1
+chmod 1777 tree/tmp tree/var/tmp
+
+paths() {
+  (cd tree && find . -xdev \( -path ./dev -o -path ./proc -o -path ./sys -o -path ./run -o -path ./tmp -o -path ./var/tmp \
+    -o -path ./lost+found -o -path ./var/cache/apt -o -path ./var/lib/apt/lists -o -path ./etc/resolv.conf \) -prune \
+    -o \( -type d -printf '%y %m %U %G\t%y %p\0' \) -o -printf '%y %m %U %G %s %C@\t%y %p\0') | sort -z
+}
+paths >before
+
+mount -t proc proc tree/proc 2>/dev/null || mount --rbind /proc tree/proc
+for node in null zero full random urandom tty; do : >"tree/dev/$node"; mount --bind "/dev/$node" "tree/dev/$node"; done
+[ -e tree/etc/resolv.conf ] || : >tree/etc/resolv.conf
+mount --bind "$(readlink -f /etc/resolv.conf)" tree/etc/resolv.conf
+[ ! -s sources ] || mount --bind sources tree/etc/apt/sources.list
+if [ -f /etc/ssl/certs/ca-certificates.crt ]; then
+  : >tree/run/authorities; mount --bind "$(readlink -f /etc/ssl/certs/ca-certificates.crt)" tree/run/authorities
+  authorities="-o Acquire::https::CaInfo=/run/authorities"
+fi
+printf '#!/bin/sh\nexit 101\n' >tree/usr/sbin/policy-rc.d; chmod 0755 tree/usr/sbin/policy-rc.d
+
+apt_get() { chroot tree apt-get -q -o Dpkg::Options::=--force-unsafe-io ${authorities:-} "$@"; }
+i=0; while [ "$i" -lt "$options" ]; do echo "$1"; shift; i=$((i + 1)); done >tree/etc/apt/apt.conf.d/99-building
+apt_get update
+apt_get install -y --no-install-recommends -- "$@"
+apt_get clean
+
+rm -f tree/usr/sbin/policy-rc.d tree/etc/apt/apt.conf.d/99-building tree/var/lib/dpkg/*-old tree/var/cache/debconf/*-old
+find tree/var/log -type f -size +0 -exec truncate -s 0 {} +
+[ ! -s sources ] || umount tree/etc/apt/sources.list
+paths >after
+comm -z -13 before after | cut -z -f2- | cut -z -c3- >changed
+cut -z -f2- before | cut -z -c3- | sort -z >before.paths
+cut -z -f2- after | cut -z -c3- | sort -z >after.paths
+comm -z -23 before.paths after.paths >removed
+cut -z -f2- before >before.types
+tar -C tree --null --no-recursion -T "$PWD/changed" --format=posix --numeric-owner --xattrs --xattrs-include='*' -cf changes.tar
+if tr '\0' '\n' <changed | grep -q '^\./boot/vmlinuz-'; then
+  tar -C tree -cf kernel.tar $(cd tree && tr '\0' '\n' <../changed | grep '^\./boot/vmlinuz-') ./usr/lib/modules ./usr/bin/busybox
+fi
+umount -l tree/proc
+if [ "$on_tmpfs" = no ]; then
+  for node in null zero full random urandom tty; do umount "tree/dev/$node"; done
+  umount tree/etc/resolv.conf
+  [ -z "${authorities:-}" ] || umount tree/run/authorities
+  rm -rf --one-file-system tree
+fi
+"""
+
+
+def build_packages(parent: Sequence[Path], packages: Sequence[str], build: Path, tell: Tell) -> bool:
+    """Make disk.qcow2 in `build`, on top of the disks of `parent` (top first). True if a kernel came along: it is in kernel.tar.
+
+    The backing file is named relatively: `build` must lie beside the parent's directory, and stay so.
+    """
+    tell("copying the layer below")
+    raw, parent_disk = build / "disk.raw", parent[0]
+    for copy in (raw, build / "parent.raw"):
+        run(["qemu-img", "convert", "-O", "raw", str(parent_disk), str(copy)], timeout_s=300)
+    tell(f"installing {' '.join(packages)}")
+    install(build, packages, sum(disk.stat().st_size for disk in parent))
+    tell("keeping what changed")
+    write_changes(build, raw)
+    make_overlay(build / "parent.raw", raw, parent_disk, build / "disk.qcow2")
+    for name in LEFTOVERS:
+        (build / name).unlink(missing_ok=True)
+    with contextlib.suppress(FileNotFoundError):
+        (build / "tree").rmdir()
+    return (build / "kernel.tar").exists()
+
+
+def install(build: Path, packages: Sequence[str], size_bytes: int) -> None:
+    """Run apt; leaves changes.tar, before.types and removed in `build`."""
+    (build / "sources").write_text("".join(f"{line}\n" for line in host_source_lines()))
+    options = apt_options()
+    arguments = [str(build), tree_place(size_bytes), str(len(options)), *options, *packages]
+    try:
+        run_as_root(SCRIPT, *arguments, timeout_s=INSTALL_S, own_pids=True)
+    except CommandError as failure:
+        raise explained(failure, build) from failure
+
+
+def write_changes(build: Path, raw: Path) -> None:
+    """Write the changed files into the raw image, and have e2fsck(8) look at the result."""
+    content = build / "content"
+    content.mkdir()
+    commands = build / "commands"
+    before = parse_paths((build / "before.types").read_bytes())
+    removed = parse_removed((build / "removed").read_bytes())
+    commands.write_text(render_debugfs(before, removed, unpack_changes(build / "changes.tar", content)), errors="surrogateescape")
+    result = run(["debugfs", "-w", "-f", "commands", raw.name], timeout_s=INSTALL_S, cwd=build)
+    if complaints := complaints_of(result.stderr.decode(errors="replace")):
+        raise StepError("the packages' files could not be written into the image", why="; ".join(complaints[:5]))
+    run(["e2fsck", "-f", "-n", raw.name], timeout_s=INSTALL_S, cwd=build)
+    shutil.rmtree(content)
+    commands.unlink()
+
+
+def unpack_changes(archive: Path, content: Path) -> list[Change]:
+    """The changes in the tar; contents of files and attributes go to numbered files in `content`, named as debugfs finds them."""
+    changes = []
+    with tarfile.open(archive) as tar:
+        for number, member in enumerate(tar):
+            source = f"{content.name}/{number}"
+            attributes = {}
+            if member.isreg():
+                file = tar.extractfile(member)
+                assert file is not None, member.name
+                with (content / str(number)).open("wb") as target:
+                    shutil.copyfileobj(file, target, 1 << 20)
+            for order, (name, value) in enumerate(attributes_of(member).items()):
+                (content / f"{number}.{order}").write_bytes(value)
+                attributes[name] = f"{source}.{order}"
+            changes.append(change_of(member, source, attributes))
+    return changes

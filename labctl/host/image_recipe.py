@@ -1,0 +1,127 @@
+"""What an image layer is made of, and the digest that finds it again. Pure.
+
+    BaseRecipe ← PackageRecipe ← MachineRecipe      Debian ← packages of a role or node ← a node's own files and commands
+
+A digest is the SHA-256 of the recipe as canonical JSON, the parent's digest within it. A base carries the moment it was made
+(`made`), since the package lists of that moment are part of it; `undated_digest` leaves it out, to find a base of any age.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from labctl.errors import StepError
+
+FORMAT = 1  # a change of how layers are built raises it, and so makes all digests new
+DISK_MIB = 6144  # virtual size; the file holds only what is written
+
+
+def digest_of(data: Mapping[str, Any]) -> str:
+    """SHA-256 of `data` as canonical JSON."""
+    return hashlib.sha256(json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode()).hexdigest()
+
+
+class _Recipe:
+    """What all recipes answer."""
+
+    def as_data(self) -> dict[str, Any]:
+        raise NotImplementedError
+
+    @property
+    def digest(self) -> str:
+        return digest_of(self.as_data())
+
+
+@dataclass(frozen=True)
+class BaseRecipe(_Recipe):
+    """The base image. `content` is the digest of all files in templates/base; `made` a UTC time like 2025-01-31T12:00:00Z."""
+
+    suite: str
+    packages: tuple[str, ...]
+    content: str
+    made: str
+
+    @property
+    def undated_digest(self) -> str:
+        return digest_of({**self.as_data(), "made": ""})
+
+    @property
+    def title(self) -> str:
+        return f"base: Debian {self.suite}"
+
+    def as_data(self) -> dict[str, Any]:
+        return {
+            "kind": "base", "format": FORMAT, "suite": self.suite, "packages": list(self.packages),
+            "content": self.content, "disk_mib": DISK_MIB, "made": self.made,
+        }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class PackageRecipe(_Recipe):
+    """Debian packages on top of the layer `parent` (a digest). The order of `packages` does not matter."""
+
+    parent: str
+    packages: tuple[str, ...]
+
+    @property
+    def title(self) -> str:
+        return f"packages: {' '.join(sorted(self.packages))}"
+
+    def as_data(self) -> dict[str, Any]:
+        return {"kind": "packages", "format": FORMAT, "parent": self.parent, "packages": sorted(set(self.packages))}
+
+
+@dataclass(frozen=True)
+class LayerFile:
+    """A file that a layer puts into the node: absolute path, final bytes, mode like 0o644."""
+
+    path: str
+    content: bytes
+    mode: int
+
+
+@dataclass(frozen=True)
+class MachineRecipe(_Recipe):
+    """A node's own files, then its commands in order, carried out in a machine without network on top of the layer `parent`."""
+
+    parent: str
+    files: tuple[LayerFile, ...]
+    run: tuple[str, ...]
+
+    @property
+    def title(self) -> str:
+        return f"a node's own: {len(self.files)} files, {len(self.run)} commands"
+
+    def as_data(self) -> dict[str, Any]:
+        files = [[file.path, f"{file.mode:04o}", hashlib.sha256(file.content).hexdigest()] for file in self.files]
+        return {"kind": "machine", "format": FORMAT, "parent": self.parent, "files": sorted(files), "run": list(self.run)}
+
+
+LayerRecipe = BaseRecipe | PackageRecipe | MachineRecipe
+
+
+def parent_of(data: Mapping[str, Any]) -> str | None:
+    """The parent's digest in a recipe's data; None for a base. `StepError` if it is no recipe of this format."""
+    kind, parent = data.get("kind"), data.get("parent")
+    if data.get("format") != FORMAT or kind not in ("base", "packages", "machine"):
+        raise StepError("this image layer was made by another version of labctl", why=f"recipe {kind}, format {data.get('format')}")
+    if kind == "base":
+        return None
+    if not isinstance(parent, str) or not is_digest(parent):
+        raise StepError("an image layer's recipe names no parent")
+    return parent
+
+
+def is_digest(text: str) -> bool:
+    return len(text) == 64 and all(letter in "0123456789abcdef" for letter in text)
+
+
+def title_of(data: Mapping[str, Any]) -> str:
+    """A few words for a list of layers, from a recipe's data."""
+    if data["kind"] == "base":
+        return f"base: Debian {data['suite']}, {data['made']}"
+    if data["kind"] == "packages":
+        return f"packages: {' '.join(data['packages'])}"
+    return f"a node's own: {len(data['files'])} files, {len(data['run'])} commands"

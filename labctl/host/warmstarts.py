@@ -1,0 +1,139 @@
+"""Saved machines on disk: RAM file, device state and disk of a booted one, found by the key of all that must match.
+
+Owns the directories of warm images (one machine, no NIC) and of checkpoints (a whole lab), how they come to be whole or not at all, and
+how a copy's RAM file is made. Knows neither roles nor labs: a key is a digest, a machine is three files.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from labctl.errors import HostError
+from labctl.host.accelerator import qemu_version
+from labctl.host.domain_xml import CPU_MODEL, MACHINE
+from labctl.host.locks import lock
+from labctl.host.run import run
+
+FORMAT = 1  # a change of the machine's devices, or of what is settled before it is saved, raises it
+BUILD_WAIT_S = 900.0
+
+
+@dataclass(frozen=True)
+class MachineKey:
+    """All that must match for a saved state to start (design §5)."""
+
+    layer: str
+    memory_mib: int
+    cpus: int
+    accelerator: str
+    templates: str  # digest of the domain's XML templates: the device list
+    machine: str = MACHINE
+    cpu_model: str = CPU_MODEL
+    qemu: str = ""
+    format: int = FORMAT
+
+    @property
+    def digest(self) -> str:
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class SavedMachine:
+    """A machine that can be started as it was: `disk` lies on `layer`'s disks."""
+
+    directory: Path
+
+    @property
+    def ram(self) -> Path:
+        return self.directory / "ram"
+
+    @property
+    def state(self) -> Path:
+        return self.directory / "state"
+
+    @property
+    def disk(self) -> Path:
+        return self.directory / "disk.qcow2"
+
+
+def machine_key(layer: str, memory_mib: int, cpus: int, accelerator: str, templates: Path) -> MachineKey:
+    """The key of a machine on this host as it is now: its QEMU, its templates."""
+    xml = b"".join((templates / name).read_bytes() for name in ("domain.xml.j2", "interface.xml.j2"))
+    return MachineKey(layer, memory_mib, cpus, accelerator, hashlib.sha256(xml).hexdigest(), qemu=qemu_version())
+
+
+class SavedStore:
+    """Directories of saved things below `root`, each by its key's digest, whole or not there."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def find(self, digest: str) -> Path | None:
+        """The directory of `digest`, marked as used now; None if there is none."""
+        place = self._root / digest
+        if not (place / "whole").exists():
+            return None
+        with contextlib.suppress(OSError):
+            os.utime(place / "whole")
+        return place
+
+    def make(self, digest: str, build: Callable[[Path], None], about: Mapping[str, object]) -> Path:
+        """The directory of `digest`, built by `build` in a place of its own if it is not there: once, also for two at the same moment."""
+        with lock(self._root / f".{digest[:16]}.lock", "save a machine", wait_s=BUILD_WAIT_S):
+            if known := self.find(digest):
+                return known
+            with self.half_made(digest) as place:
+                build(place)
+                (place / "about.json").write_text(json.dumps(about, indent=1))
+                return self.keep(place, digest)
+
+    @contextlib.contextmanager
+    def half_made(self, digest: str) -> Iterator[Path]:
+        """A directory in the making; what is left of it after the block is removed."""
+        self._root.mkdir(parents=True, exist_ok=True)
+        place = Path(tempfile.mkdtemp(prefix=f"half-{digest[:16]}-", dir=self._root))
+        try:
+            yield place
+        finally:
+            shutil.rmtree(place, ignore_errors=True)
+
+    def keep(self, place: Path, digest: str) -> Path:
+        """Make a directory in the making the one of `digest`."""
+        final = self._root / digest
+        (place / "whole").touch()
+        for file in (entry for entry in place.rglob("*") if entry.is_file()):
+            _to_disk(file)
+        shutil.rmtree(final, ignore_errors=True)
+        place.rename(final)
+        return final
+
+    def listed(self) -> tuple[Path, ...]:
+        """All whole directories, the least recently used first."""
+        places = [mark.parent for mark in self._root.glob("*/whole")]
+        return tuple(sorted(places, key=lambda place: (place / "whole").stat().st_mtime))
+
+    def remove(self, place: Path) -> None:
+        (place / "whole").unlink(missing_ok=True)
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def _to_disk(file: Path) -> None:
+    handle = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def copy_ram(source: Path, target: Path) -> None:
+    """A copy of a RAM file, holes kept (0.1 s for 512 MiB); `HostError` if there is no room for it."""
+    result = run(("cp", "--sparse=always", "--reflink=auto", str(source), str(target)), timeout_s=120, check=False)
+    if result.status != 0:
+        target.unlink(missing_ok=True)
+        raise HostError("a machine's memory cannot be copied", why=result.complaint, hint="make room: labctl image prune, labctl gc")

@@ -1,0 +1,66 @@
+"""Cables, taps and the management bridge of one instance, as requests to the program that runs inside (`wires_inside`).
+
+Owns the words of that program and the names of taps: at most 15 characters (IFNAMSIZ, netdevice(7)). One call carries out many
+requests in order; they are idempotent. Knows neither labs nor libvirt.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from labctl.errors import CommandError, StepError
+from labctl.host.namespace import FirstProcess, inside, python
+from labctl.host.run import run
+
+Request = dict[str, Any]
+MANAGEMENT_BRIDGE = "mgmt"
+MANAGEMENT_ADDRESS, MANAGEMENT_PREFIX = "169.254.0.1", 16
+PROGRAM = Path(__file__).parent / "wires_inside.py"
+
+
+def tap_name(node: int, port: int) -> str:
+    """The tap of NIC `port` of node `node`, both counted from 0."""
+    return f"n{node}p{port}"
+
+
+def management_tap(node: int) -> str:
+    return f"m{node}"
+
+
+def make_tap(name: str) -> Request:
+    return {"verb": "make_tap", "name": name}
+
+
+def remove_tap(name: str) -> Request:
+    return {"verb": "remove_tap", "name": name}
+
+
+def connect(a: str, b: str) -> Request:
+    """A cable between two taps that exist; cables they had are taken out of them first."""
+    return {"verb": "connect", "a": a, "b": b}
+
+
+def disconnect(name: str) -> Request:
+    return {"verb": "disconnect", "name": name}
+
+
+def make_management() -> Request:
+    return {"verb": "make_bridge", "name": MANAGEMENT_BRIDGE, "address": MANAGEMENT_ADDRESS, "prefix": MANAGEMENT_PREFIX}
+
+
+def join_management(tap: str) -> Request:
+    return {"verb": "join_bridge", "tap": tap, "bridge": MANAGEMENT_BRIDGE}
+
+
+def carry_out(first: FirstProcess, requests: Sequence[Request]) -> None:
+    """Do all of it inside the namespaces; `StepError` with the kernel's refusal."""
+    if not requests:
+        return
+    argv = inside(first, (python(), "-I", str(PROGRAM)))
+    try:
+        run(argv, stdin=json.dumps(list(requests)).encode(), timeout_s=60)
+    except CommandError as refused:
+        raise StepError(
+            "a wire could not be made", why=refused.output, hint="labctl doctor checks what wires need of the kernel"
+        ) from refused

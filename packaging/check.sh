@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# What `make test` runs, as the user that labs run as: every part even if one before it failed, then a table of what each took.
+#
+#   check.sh [PART…]        lint types arrows unit packaging e2e; nothing = all
+set -euo pipefail
+. "$(dirname "$0")/where.sh"
+
+images_mb=190 # every image of the shipped labs, from the distribution's archive
+
+run_part() {
+  case $1 in
+    lint) as_user ruff check . && as_user ruff format --check . && as_user shellcheck packaging/*.sh .ci/run ;;
+    types) as_user mypy ;;
+    arrows) as_user lint-imports ;;
+    unit) as_user pytest tests/unit ;;
+    packaging) as_user pytest tests/packaging ;;
+    e2e) as_user pytest tests/e2e ;;
+    *) say "no part $1: lint types arrows unit packaging e2e" && return 2 ;;
+  esac
+}
+
+[ "$#" -gt 0 ] || set -- lint types arrows unit packaging e2e
+case " $* " in
+  *" e2e "*)
+    say "test: $*" \
+      "test: on real machines, as an ordinary user; the first time images are built ($images_mb MB to download)." \
+      "test: about 10 minutes where KVM works, up to 40 where machines are emulated on two cores; the set-up comes first." ;;
+esac
+"$checkout/packaging/setup.sh"
+
+results=()
+failed=0
+trap 'echo; printf "%-12s %-8s %7s\n" part result seconds "${results[@]}"' EXIT
+trap 'exit 130' INT TERM
+for part in "$@"; do
+  printf '\n=== %s\n' "$part"
+  began=$SECONDS
+  result=passed
+  run_part "$part" || { result=FAILED && failed=1; }
+  results+=("$part" "$result" "$((SECONDS - began))")
+done
+exit "$failed"

@@ -1,0 +1,66 @@
+"""Pictures of labs: golden texts for each form, and what must hold of any picture."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from labctl.lab.dot import marker_of, put_symbols, render_dot
+from labctl.lab.drawing import plan_layout, render_mermaid, render_terminal
+from labctl.lab.load import load_lab
+from labctl.lab.roles import RoleFile
+from labctl.lab.symbols import SYMBOLS
+from tests.unit.conftest import Golden
+
+CASES = Path(__file__).parent.parent / "golden" / "drawing"
+NAMES = ("star", "chain", "ring")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_lab_is_drawn_for_the_terminal(name: str, golden: Golden) -> None:
+    golden(CASES / f"{name}.txt", render_terminal(load_lab(CASES / f"{name}.yaml"), "ja"))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_lab_is_drawn_for_mermaid(name: str, golden: Golden) -> None:
+    golden(CASES / f"{name}.mmd", render_mermaid(load_lab(CASES / f"{name}.yaml")))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_lab_is_drawn_for_graphviz(name: str, golden: Golden) -> None:
+    golden(CASES / f"{name}.dot", render_dot(load_lab(CASES / f"{name}.yaml"), "ja"))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_cable_is_told_once_and_every_node_is_reached(name: str) -> None:
+    lab = load_lab(CASES / f"{name}.yaml")
+    layout = plan_layout(lab)
+    assert sorted(branch.link.name for branch in layout.branches) == sorted(link.name for link in lab.links)
+    assert {node.name for node in layout.starts} | {branch.far.name for branch in layout.branches} == {node.name for node in lab.nodes}
+
+
+def test_a_cable_that_closes_a_ring_runs_sideways() -> None:
+    layout = plan_layout(load_lab(CASES / "ring.yaml"))
+    assert [branch.link.name for branch in layout.branches if branch.sideways] == ["sw1:port1--sw2:port1"]
+
+
+def test_only_nodes_in_one_row_are_a_chain() -> None:
+    assert {name: plan_layout(load_lab(CASES / f"{name}.yaml")).chain for name in NAMES} == {"star": False, "chain": True, "ring": False}
+
+
+def test_each_kind_of_role_has_a_symbol_and_a_marker_of_its_own() -> None:
+    kinds = RoleFile.model_json_schema()["properties"]["kind"]["enum"]
+    assert set(kinds) == set(SYMBOLS)
+    assert len({marker_of(kind) for kind in kinds}) == len(kinds)
+
+
+def test_a_marked_field_becomes_the_symbol_of_its_kind() -> None:
+    field = f'<polygon fill="{marker_of("router")}" stroke="none" points="40,-20 40,-60 96,-60 96,-20 40,-20"/>'
+    placed = put_symbols(f"<svg>{field}</svg>")
+    assert placed == f'<svg><g transform="translate(40,-60)">{SYMBOLS["router"]}</g></svg>'
+
+
+def test_a_title_cannot_leave_its_place_in_the_picture() -> None:
+    lab = load_lab(CASES / "chain.yaml")
+    assert "<B>Routers &amp; &quot;ways&quot;</B>" in render_dot(lab, "en")
+    assert re.search(r'^title: "Routers & #quot;ways#quot;"$', render_mermaid(lab, "en"), re.MULTILINE)
