@@ -18,8 +18,12 @@ def choose(words: Sequence[str] | None, instance: str | None) -> "tuple[Instance
     from labctl.engine.instances import find_instance, list_instances
 
     first = words[0] if words and instance is None else ""
-    if first and ("/" in first or any(first in (record.id, record.lab) for record in list_instances())):
+    records = list_instances() if first else ()
+    if first and ("/" in first or any(first in (record.id, record.lab) for record in records)):
         return find_instance(first, None), tuple(words or ())[1:]
+    if len(records) > 1:
+        ids = ", ".join(record.id for record in records)
+        raise UsageError(f"which lab is meant with '{first}'?", why=f"several are up: {ids}", hint="name one first, or say --instance NAME")
     return find_instance(None, instance), tuple(words or ())
 
 

@@ -14,7 +14,7 @@ from labctl.cli import complete
 from labctl.cli.app import INSIDE, verb
 from labctl.cli.options import EndArgument, InstanceOption, JsonOption, NodeArgument
 from labctl.cli.reader import Reader
-from labctl.errors import HostError, LabError, UsageError
+from labctl.errors import HostError, LabError, StepError, UsageError
 
 if TYPE_CHECKING:
     from labctl.guest.agent import Completed
@@ -177,7 +177,7 @@ def open_(
     reader.remark(f"{node}:{number} is open there; Ctrl-C closes it")
     try:
         with suppress(KeyboardInterrupt):
-            process.wait()
+            raise StepError(f"{node}:{number} is closed", why=f"the connection to {node} ended (status {process.wait()})")
     finally:
         process.terminate()
         process.wait(timeout=5)

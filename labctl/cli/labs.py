@@ -218,6 +218,7 @@ def graph(
 @verb("guide", LESSON, "labctl guide l2-switch", "labctl guide l2-switch --lang ja", needs_user=False)
 def guide(reader: Reader, lab: LabArgument) -> None:
     """Read the lesson of a lab."""
+    from labctl.cli.markdown import print_markdown
     from labctl.lab.load import find_lab
 
     directory = find_lab(lab).parent
@@ -228,19 +229,6 @@ def guide(reader: Reader, lab: LabArgument) -> None:
     if found != wanted:
         reader.remark(f"There is no {wanted.name} here; this is {found.name}.\n")
     print_markdown(found.read_text(), reader)
-
-
-def print_markdown(text: str, reader: Reader) -> None:
-    """Rendered on a terminal; in a pipe as it was written, so that other programs can read it."""
-    import sys
-
-    if not sys.stdout.isatty():
-        return reader.say(text.rstrip("\n"))
-    from rich.console import Console
-    from rich.markdown import Markdown
-
-    console = Console()
-    console.print(Markdown(text, hyperlinks=False), width=min(console.width, 100))
 
 
 def load(word: str, variant: str = "default") -> "Lab":

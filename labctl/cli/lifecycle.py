@@ -9,7 +9,7 @@ from labctl.cli.choice import choose_nodes
 from labctl.cli.labs import load
 from labctl.cli.options import InstanceOption, JsonOption, LabArgument, NodesArgument, RunningLabArgument, VariantOption
 from labctl.cli.progress import progress, timings
-from labctl.cli.reader import Reader, duration
+from labctl.cli.reader import Reader, duration, render_table
 
 if TYPE_CHECKING:
     from labctl.engine.preview import Preview
@@ -97,10 +97,14 @@ def _tell_up(reader: Reader, result: "UpResult") -> None:
         return reader.say(f"{record.id} is up already, and is what its file says: nothing to do")
     choice = "" if record.id == record.lab else f" --instance {record.id}"
     reader.say(f"{record.id} is ready: {len(record.nodes)} nodes, accelerator {record.accelerator}")
-    reader.remark(f"  labctl guide {record.lab}       its lesson")
-    reader.remark(f"  labctl ssh {record.nodes[0].name}{choice}    log in to a node")
-    reader.remark(f"  labctl verify{choice}    prove what it teaches")
-    reader.remark(f"  labctl down{choice}      end it; nothing is left behind")
+    next_words = (
+        (f"labctl guide {record.lab}", "its lesson"),
+        (f"labctl ssh {record.nodes[0].name}{choice}", "log in to a node"),
+        (f"labctl verify{choice}", "prove what it teaches"),
+        (f"labctl down{choice}", "end it; nothing is left behind"),
+    )
+    for line in render_table(next_words):
+        reader.remark(f"  {line}")
 
 
 @verb("status", RUN, "labctl status", "labctl status l2-switch --json", shape=STATUS_SHAPE)

@@ -1,10 +1,21 @@
 """Arguments and options that several verbs share, each with its help and its completion, so that they are the same everywhere."""
 
+import re
 from typing import Annotated
 
 import typer
 
 from labctl.cli import complete
+
+INSTANCE_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
+
+
+def check_instance_name(name: str | None) -> str | None:
+    """An instance's name becomes a directory's: nothing but a plain name gets through."""
+    if name is not None and not INSTANCE_NAME.fullmatch(name):
+        raise typer.BadParameter(f"'{name}' is no name for an instance: lower-case letters, digits and -, at most 40 characters")
+    return name
+
 
 LAB_HELP = "A shipped lab's name, a directory or a lab.yaml."
 
@@ -20,6 +31,7 @@ InstanceOption = Annotated[
         "-i",
         metavar="NAME",
         help="Which instance, where several fit.",
+        callback=check_instance_name,
         autocompletion=complete.instances,
     ),
 ]

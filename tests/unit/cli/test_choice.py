@@ -55,8 +55,10 @@ def test_a_word_that_is_a_lab_and_a_node_is_refused() -> None:
 def test_several_instances_ask_for_a_choice() -> None:
     make("l2-switch", "l2-switch", "pc1")
     make("second", "l2-switch", "pc1")
-    with pytest.raises(UsageError, match="several instances fit"):
+    with pytest.raises(UsageError, match="which lab is meant with 'pc1'"):
         choose_nodes(["pc1"], None)
+    with pytest.raises(UsageError, match="several instances fit"):
+        choose_nodes([], None)
 
 
 def test_an_unknown_node_is_named_with_those_there_are() -> None:

@@ -41,3 +41,9 @@ def test_the_same_program_is_started_again(tmp_path: Path) -> None:
 def test_an_unknown_user_is_named() -> None:
     refused = labctl("status", "--as", "nobody-of-that-name")
     assert (refused.returncode, "there is no user 'nobody-of-that-name'" in refused.stderr) == (2, True)
+
+
+def test_a_name_for_an_instance_is_no_path() -> None:
+    refused = labctl("up", "l2-switch", "--instance", "../x")
+    assert refused.returncode == 2
+    assert "'../x' is no name for an instance" in refused.stderr
