@@ -6,6 +6,7 @@ it and must be quick. What runs is asked of the host each time, never believed f
 
 import json
 import os
+import re
 import shutil
 import time
 from collections.abc import Iterator, Mapping
@@ -20,7 +21,7 @@ from labctl.host.namespace import FirstProcess
 from labctl.host.places import instances_directory
 
 FORMAT = 1
-NAME_LIMIT = 40
+NAME = r"[a-z0-9][a-z0-9-]{0,39}"
 
 
 @dataclass(frozen=True)
@@ -193,8 +194,17 @@ def instance_lock(name: str, doing: str, *, wait_s: float = 5.0) -> Iterator[Non
         yield
 
 
+def check_name(name: str) -> None:
+    """`UsageError` unless `name` can be an instance's: it becomes a directory's."""
+    if not re.fullmatch(NAME, name):
+        raise UsageError(
+            f"'{name}' cannot be an instance's name", why="lower-case letters, digits and -, at most 40", hint="--instance second"
+        )
+
+
 def make_directory(name: str) -> Path:
     """A new, private directory for instance `name`."""
+    check_name(name)
     directory = instances_directory() / name
     directory.mkdir(parents=True, mode=0o700, exist_ok=True)
     for part in ("disks", "log", "run", "config", "data", "keys", "captures"):

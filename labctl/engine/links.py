@@ -12,6 +12,7 @@ from labctl.engine.session import Session
 from labctl.errors import UsageError
 from labctl.host import wires
 from labctl.host.domain_xml import FIRST_NIC_SLOT, Nic
+from labctl.lab.uplink import UPLINK
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,8 @@ def cable_at(record: InstanceRecord, end: str) -> tuple[str, str] | None:
 
 
 def carrier(record: InstanceRecord, end: str) -> bool:
-    """Whether there should be a carrier at `end`: a cable is in and not cut."""
-    return any(end in cable and not (set(cable) & set(record.cut)) for cable in record.cables)
+    """Whether there should be a carrier at `end`: a cable is in and not cut. An uplink has no cable of the lab's."""
+    return end.endswith(f":{UPLINK}") or any(end in cable and not (set(cable) & set(record.cut)) for cable in record.cables)
 
 
 def nic_at(record: InstanceRecord, end: str) -> Nic:

@@ -16,6 +16,7 @@ from labctl.host import wires
 from labctl.host.domain_xml import MANAGEMENT_SLOT, DomainSpec, Nic, Ram
 from labctl.lab.plan import hardware_of, setup_of
 from labctl.lab.topology import Lab, Node
+from labctl.lab.uplink import UPLINK
 
 if TYPE_CHECKING:
     from labctl.host.images import LayerFiles
@@ -62,7 +63,8 @@ def wire_requests(node: NodeRecord) -> list[wires.Request]:
     """Make the taps of a node, the management one included."""
     taps = [wires.make_tap(port.tap) for port in node.ports]
     management = wires.management_tap(node.index)
-    return [*taps, wires.make_tap(management), wires.join_management(management)]
+    uplinks = [wires.join_uplink(port.tap) for port in node.ports if port.name == UPLINK]
+    return [*taps, wires.make_tap(management), wires.join_management(management), *uplinks]
 
 
 def taps_of(node: NodeRecord) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from labctl.engine.instances import (
     InstanceRecord,
     NodeRecord,
     boot_id,
+    check_name,
     instance_lock,
     make_directory,
     now,
@@ -27,6 +28,7 @@ from labctl.engine.links import cable_at, plug
 from labctl.engine.room import refuse_without_room
 from labctl.engine.session import Session, disk_of, open_session, start_libvirtd
 from labctl.engine.start import Way, start_lab
+from labctl.engine.uplink import open_uplink
 from labctl.errors import UsageError
 from labctl.host import wires
 from labctl.host.accelerator import prove_accelerator
@@ -70,6 +72,7 @@ class UpResult:
 def up(lab: Lab, *, instance: str | None, options: UpOptions, report: Reporter) -> UpResult:
     """Bring `lab` up, or carry out what its file has changed since. `HostError` before anything starts if there is no room."""
     name = instance or lab.name
+    check_name(name)
     if not options.allow_uplink and (wanting := [node.name for node in lab.nodes if node.uplink]):
         raise UsageError(
             f"{', '.join(wanting)} would reach the internet", why="the lab asks for an uplink", hint="allow it: --allow-uplink"
@@ -214,6 +217,9 @@ def _wire(session: Session, lab: Lab, plan: Plan, fresh: bool, report: Reporter)
     record = session.record
     with step(report, f"wires ({len(lab.links)} cables)"):
         requests = [wires.make_management()] if fresh else []
+        if fresh and any(node.uplink for node in lab.nodes):
+            open_uplink(record)
+            requests.append(wires.make_uplink_bridge(wires.UPLINK_TAP))
         for node in record.nodes:
             requests += machines.wire_requests(node)
         wires.carry_out(record.first, requests)

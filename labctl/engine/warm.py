@@ -76,9 +76,9 @@ def start_clone(session: Session, node: NodeRecord, layer: "LayerFiles", saved: 
         ram = Ram(own, shared=True, incoming=True)
     spec = domain_spec(session.record, node, layer, ram=ram, with_nics=False)
     session.hypervisor.start_saved(spec, saved.state)
-    session.hypervisor.resume(node.name)
     for nic in (management_nic(node), *(nic_at(session.record, f"{node.name}:{port.name}") for port in node.ports)):
-        session.hypervisor.attach(node.name, nic)
+        session.hypervisor.attach(node.name, nic)  # while it stands still: it finds all of them at once
+    session.hypervisor.resume(node.name)
     session.agent(node.name).wait_until_up(session.deadline(ANSWER_S), every_s=0.02)
     return node
 

@@ -9,11 +9,15 @@ from ipaddress import IPv4Interface, IPv6Interface
 
 from labctl.guest.bundle import GuestFile
 from labctl.lab.topology import Lab, Node
+from labctl.lab.uplink import NAME_SERVER
 
 
 @dataclass(frozen=True)
 class Identity:
-    """What makes a node this node of this instance. `authorized_key` and the public host key are one line each; `machine_id`: 32 hex digits."""
+    """What makes a node this node of this instance.
+
+    `authorized_key` and the public host key are one line each; `machine_id` has 32 hex digits.
+    """
 
     hostname: str
     authorized_key: str
@@ -73,6 +77,7 @@ def identity_files(lab: Lab, node: Node, identity: Identity) -> tuple[GuestFile,
         _text("/etc/hostname", f"{identity.hostname}\n"),
         _text("/etc/hosts", render_hosts(lab, node)),
         _text("/etc/sysctl.d/70-node.conf", render_sysctl(node)),
+        *((_text("/etc/resolv.conf", f"nameserver {NAME_SERVER}\n"),) if node.uplink else ()),
         *(_text(f"/etc/systemd/network/10-{port.name}.link", render_link(port.name, port.mac or "")) for port in node.nics),
         _text("/root/.ssh/authorized_keys", f"{identity.authorized_key}\n", 0o600),
         _text("/etc/ssh/ssh_host_ed25519_key", identity.host_key_private, 0o600),

@@ -15,6 +15,7 @@ from labctl.host.run import run
 
 Request = dict[str, Any]
 MANAGEMENT_BRIDGE = "mgmt"
+UPLINK_BRIDGE, UPLINK_TAP = "uplink", "slirp"
 MANAGEMENT_ADDRESS, MANAGEMENT_PREFIX = "169.254.0.1", 16
 PROGRAM = Path(__file__).parent / "wires_inside.py"
 
@@ -51,6 +52,15 @@ def make_management() -> Request:
 
 def join_management(tap: str) -> Request:
     return {"verb": "join_bridge", "tap": tap, "bridge": MANAGEMENT_BRIDGE}
+
+
+def make_uplink_bridge(tap: str) -> Request:
+    """The bridge that joins the nodes' uplinks to the tap of slirp4netns."""
+    return {"verb": "make_uplink", "name": UPLINK_BRIDGE, "tap": tap}
+
+
+def join_uplink(tap: str) -> Request:
+    return {"verb": "join_bridge", "tap": tap, "bridge": UPLINK_BRIDGE}
 
 
 def carry_out(first: FirstProcess, requests: Sequence[Request]) -> None:

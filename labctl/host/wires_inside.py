@@ -68,6 +68,10 @@ class Netns:
         if address:
             self._ip.addr("replace", index=self.index(name), address=address, prefixlen=prefix)
 
+    def make_uplink(self, name: str, tap: str) -> None:
+        self.make_bridge(name, "", 0)
+        self._ip.link("set", index=self.index(tap), master=self.index(name), state="up")
+
     def join_bridge(self, tap: str, bridge: str) -> None:
         self._ip.link("set", index=self.index(tap), master=self.index(bridge))
         self._ip.brport("set", index=self.index(tap), isolated=1)  # nodes meet on the lesson's wires only

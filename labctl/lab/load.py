@@ -21,6 +21,7 @@ from labctl.lab.segments import segments_of
 from labctl.lab.topology import End, Interface, Lab, Link, Node
 from labctl.lab.tree import Path as TreePath
 from labctl.lab.tree import Tree
+from labctl.lab.uplink import GATEWAY, LAST_PORT, uplink_interface
 from labctl.lab.words import meant
 from labctl.lab.yaml12 import MAX_BYTES, parse_yaml
 
@@ -118,7 +119,7 @@ def _resolve(model: LabFile, keys: list[str], file: Path, variant: str, faults: 
     apply_variants(model, nodes, variant, faults)
     links = draft_links(model, nodes, faults)
     interfaces = draft_interfaces(model, nodes, links, faults)
-    made = tuple(_node(node, interfaces[node.name], faults) for node in nodes.values())
+    made = tuple(_node(model.name, node, interfaces[node.name], faults) for node in nodes.values())
     _check_segments(links, interfaces, nodes, faults)
     variants = ("default", *model.variants)
     return Lab(
@@ -139,8 +140,12 @@ def _resolve(model: LabFile, keys: list[str], file: Path, variant: str, faults: 
     )
 
 
-def _node(node: DraftNode, interfaces: tuple[Interface, ...], faults: Faults) -> Node | None:
+def _node(lab: str, node: DraftNode, interfaces: tuple[Interface, ...], faults: Faults) -> Node | None:
     gateway, routes = draft_gateway(node, interfaces, faults), draft_routes(node, interfaces, faults)
+    if node.entry and node.entry.uplink:
+        if sum(port.mac is not None for port in interfaces) > LAST_PORT:
+            faults.add((*node.path, "uplink"), f"{node.name} has no network card left for an uplink", f"at most {LAST_PORT} beside it")
+        interfaces, gateway = (*interfaces, uplink_interface(lab, node.index)), gateway or GATEWAY
     if faults.all or node.entry is None or node.role is None:
         return None  # the lab is refused at the end of the run
     return Node(

@@ -4,6 +4,7 @@ Owns what is measured and how often. Each figure is a whole process, from its st
 """
 
 import argparse
+import contextlib
 import json
 import os
 import platform
@@ -136,11 +137,10 @@ fresh.count = 0  # type: ignore[attr-defined]
 def heading() -> str:
     accelerator = "unknown"
     found = subprocess.run((*COMMAND, "doctor", "--json"), capture_output=True, check=False).stdout
-    try:
+    with contextlib.suppress(ValueError, KeyError, TypeError):
         accelerator = json.loads(found)["accelerator"]["kind"]
-    except (ValueError, KeyError, TypeError):
-        pass
-    model = next((line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")), "")
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    model = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), "")
     qemu = subprocess.run(("qemu-system-x86_64", "--version"), capture_output=True, text=True, check=True).stdout.split("\n")[0]
     return (
         f"Accelerator: {accelerator}. Machine: {os.cpu_count()} cores, {model}; kernel {platform.release().split('-')[0]}; {qemu}. "
