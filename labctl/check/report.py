@@ -111,7 +111,7 @@ def _trial_json(trial: Trial) -> Json:
         "all_red": trial.all_red,
         "reason": trial.reason,
         "put_back_by": text_json(trial.put_back_by),
-        "passes_again": trial.again is not None and trial.again.passed,
+        "passes_again": None if trial.again is None else trial.again.passed,
         "problems": [text_json(problem) for problem in trial.problems],
         "seconds": round(trial.seconds, 2),
     }

@@ -14,11 +14,15 @@ from labctl.lab.topology import Lab
 
 @dataclass(frozen=True)
 class Undoing:
-    """What puts a lab right: actions in order, then a reset of these nodes. `solve_again`: the reset took a task's solution away."""
+    """What puts a lab right: actions in order, then a reset of these nodes. `solve_again`: the reset took a task's solution away.
+
+    `whole`: a reset of everything, links too, instead.
+    """
 
     actions: tuple[Action, ...] = ()
     resets: tuple[str, ...] = ()
     solve_again: bool = False
+    whole: bool = False
 
 
 @dataclass

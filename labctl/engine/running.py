@@ -42,6 +42,10 @@ class RunningLab:
         return self._session.record.accelerator
 
     @property
+    def resets_quickly(self) -> bool:
+        return bool(self._session.record.checkpoint) and (Path(self._session.record.checkpoint) / "whole").exists()
+
+    @property
     def time_scale(self) -> float:
         return self._session.record.time_scale
 

@@ -29,6 +29,10 @@ class LabUnderTest(Protocol):
     def time_scale(self) -> float:
         """Deadlines are made for KVM and multiplied by this."""
 
+    @property
+    def resets_quickly(self) -> bool:
+        """Whether `reset` starts saved machines, a second or two each, instead of booting them."""
+
     def run_on(self, node: str, script: str, *, timeout_s: float) -> Completed:
         """Run `script` by sh, as root, in the lesson's network; called from several threads at once, one per node."""
 

@@ -101,6 +101,8 @@ class FakeLab:
         self.log: list[str] = []
         self.background: dict[str, str] = {}
         self.heals_by_parts = True
+        self.resets_quickly = False
+        self._as_written = lab
         self._directory = directory
         self._captures_start = captures_start
         self._open: dict[End, list[bytes]] = {}
@@ -159,6 +161,7 @@ class FakeLab:
         self.log.append(f"reset {' '.join(nodes) or 'all'}")
         if not nodes:
             self.world = World()
+            self.lab = self._as_written
         elif self.heals_by_parts:
             self.world.off -= set(nodes)
             for node in nodes:
