@@ -10,9 +10,11 @@ from labctl.cli.labs import load
 from labctl.cli.options import InstanceOption, JsonOption, LabArgument, NodesArgument, RunningLabArgument, VariantOption
 from labctl.cli.progress import progress, timings
 from labctl.cli.reader import Reader, duration, render_table
+from labctl.errors import UsageError
 
 if TYPE_CHECKING:
     from labctl.engine.preview import Preview
+    from labctl.engine.start import Way
     from labctl.engine.status import LabStatus
     from labctl.engine.up import UpResult
 
@@ -75,18 +77,35 @@ def up(
     instance: InstanceOption = None,
     replace: Annotated[bool, typer.Option("--replace", help="Make nodes anew where a change needs it; their disks are lost.")] = False,
     allow_uplink: Annotated[bool, typer.Option("--allow-uplink", help="Let nodes that ask for it reach the internet.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Make the machines anew, although the lab's checkpoint is here.")] = False,
+    start_by: Annotated[
+        str | None, typer.Option("--start", metavar="WAY", help="checkpoint, clone or cold: the quickest way of starting that is taken.")
+    ] = None,
     show_timings: Annotated[bool, typer.Option("--timings", help="Print how long each step took, longest first.")] = False,
 ) -> None:
     """Start a lab, or bring it to what its file says now."""
     from labctl.engine.up import UpOptions
     from labctl.engine.up import up as bring_up
 
+    way = way_of(start_by)
     loaded = load(lab, variant)
     with progress(reader) as report:
-        result = bring_up(loaded, instance=instance, options=UpOptions(allow_uplink, replace), report=report)
+        result = bring_up(loaded, instance=instance, options=UpOptions(allow_uplink, replace, way, fresh), report=report)
     _tell_up(reader, result)
     if show_timings:
         timings(reader)
+
+
+def way_of(word: str | None) -> "Way":
+    """The way of starting that a word names; labctl's own choice without one."""
+    from labctl.engine.start import Way
+
+    if word is None:
+        return Way.CHECKPOINT
+    try:
+        return Way(word)
+    except ValueError:
+        raise UsageError(f"'{word}' is no way of starting machines", hint=f"--start {', '.join(Way)}") from None
 
 
 def _tell_up(reader: Reader, result: "UpResult") -> None:

@@ -3,11 +3,11 @@
 import signal
 from types import FrameType
 
-from labctl.cli import images, inside, labs, lesson, lifecycle, machine, prove, tinkering
+from labctl.cli import checkpoints, images, inside, labs, lesson, lifecycle, machine, prove, tinkering
 from labctl.cli.app import app
 from labctl.cli.failures import Terminated
 
-FAMILIES = (labs, lifecycle, inside, tinkering, lesson, prove, machine, images)
+FAMILIES = (labs, lifecycle, checkpoints, inside, tinkering, lesson, prove, machine, images)
 
 
 def main() -> None:

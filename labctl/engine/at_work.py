@@ -12,12 +12,12 @@ from typing import Any, TypeVar
 
 from labctl.check.proof import SelftestReport
 from labctl.check.verdict import VerifyReport
-from labctl.engine import power
+from labctl.engine import points, power
 from labctl.engine import sabotage as sabotages
 from labctl.engine import selftest as proofs
 from labctl.engine import verify as checks
 from labctl.engine.events import Event, Reporter
-from labctl.engine.images import ensure_images
+from labctl.engine.images import layers_of
 from labctl.engine.instances import InstanceRecord, find_instance, instance_lock, write_record
 from labctl.engine.running import RunningLab
 from labctl.engine.session import Session, open_session
@@ -132,7 +132,7 @@ def reset(record: InstanceRecord, nodes: Sequence[str], report: Reporter) -> Non
 
 def start(record: InstanceRecord, nodes: Sequence[str], report: Reporter) -> None:
     """Start nodes that are off, on the disks they have."""
-    power.start(record, nodes, ensure_images(lab_of(record), report), report)
+    power.start(record, nodes, layers_of(record), report)
 
 
 def change_settings(record: InstanceRecord, node: str, changes: Mapping[str, Any], report: Reporter) -> None:
@@ -161,3 +161,18 @@ def _end(text: str) -> End:
     if not colon:
         raise UsageError(f"'{text}' is no interface of a node", hint="as in pc1:eth1; labctl link show lists them")
     return End(node, interface)
+
+
+# --- points ----------------------------------------------------------------------------------------------------------------------
+
+
+def save_point(record: InstanceRecord, name: str, report: Reporter) -> points.Point:
+    """Save the running lab under `name`."""
+    with opened(record, "save", report) as (session, target):
+        return points.save_point(session, target.lab, layers_of(session.record), name, report)
+
+
+def goto_point(record: InstanceRecord, name: str, report: Reporter) -> None:
+    """Bring the running lab back to a point."""
+    with opened(record, "go back in", report) as (session, target):
+        points.goto_point(session, target.lab, layers_of(session.record), name, report)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from labctl.engine.events import Event, Reporter, step
-from labctl.engine.instances import list_instances
+from labctl.engine.instances import InstanceRecord, list_instances
 from labctl.errors import StepError
 from labctl.host.image_recipe import LayerFile, MachineRecipe, PackageRecipe
 from labctl.host.image_tools import interrupt_builds
@@ -66,6 +66,17 @@ def layers_at_hand(lab: Lab, store: ImageStore | None = None) -> Mapping[str, La
     whole = {name: layer for name, layer in found.items() if layer is not None}
     if missing := found.keys() - whole.keys():
         raise StepError(f"{', '.join(sorted(missing))}: the image is not there", hint=f"labctl image build {lab.name}")
+    return whole
+
+
+def layers_of(record: InstanceRecord) -> Mapping[str, LayerFiles]:
+    """Node → the layer on which its disk lies: that of the instance, whatever has been built since. `StepError` if it is gone."""
+    store = image_store()
+    by_content = {layer.record.content: layer.record.digest for layer in store.layers()}
+    found = {node.name: store.find(by_content[node.layer]) if node.layer in by_content else None for node in record.nodes}
+    whole = {name: layer for name, layer in found.items() if layer is not None}
+    if missing := found.keys() - whole.keys():
+        raise StepError(f"the image of {', '.join(sorted(missing))} is not there any more", hint=f"labctl down {record.lab}")
     return whole
 
 

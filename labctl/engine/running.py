@@ -93,9 +93,9 @@ class RunningLab:
         self.lab = _with_changes(self._as_written, self._session.record.settings)
 
     def _layers(self) -> "Mapping[str, LayerFiles]":
-        from labctl.engine.images import ensure_images
+        from labctl.engine.images import layers_of
 
-        return ensure_images(self._as_written, self._report)
+        return layers_of(self._session.record)
 
 
 def _with_changes(lab: Lab, changes: Mapping[str, Mapping[str, Any]]) -> Lab:

@@ -113,9 +113,16 @@ class _Run:
         return replace(trial, result=result, all_red=all_red, trouble=trouble)
 
     def _all_others_red(self, check: Check) -> bool:
-        """Run the other checks until one passes. Where there is none, nothing is said: the only check of a lab may go red."""
+        """Run the other checks until one passes. Where there is none, nothing is said: the only check of a lab may go red.
+
+        One that survives is asked first the next time: those that a sabotage breaks wait for answers that do not come.
+        """
         others = [other for other in self._others if other.id != check.id]
-        return bool(others) and not any(run_check(self._target, other, self._report).passed for other in others)
+        for other in others:
+            if run_check(self._target, other, self._report).passed:
+                self._others = (other, *(each for each in self._others if each is not other))
+                return False
+        return bool(others)
 
     def _undo(self, undoing: Undoing, stage: Stage | None, solve_again: Check | None = None) -> Text | None:
         """Put back and wait until the lab is ready; what went wrong, if anything did."""

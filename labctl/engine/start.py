@@ -39,12 +39,12 @@ class Way(StrEnum):
     COLD = "cold"
 
 
-def start_lab(session: Session, lab: Lab, layers: "Layers", plan: Plan, way: Way, report: Reporter) -> None:
+def start_lab(session: Session, lab: Lab, layers: "Layers", plan: Plan, way: Way, report: Reporter, *, fresh: bool = False) -> None:
     """Carry out the plan's steps on nodes until the lab is ready. A lab that is new here is saved, and runs on from what was saved."""
     new = bool(plan.of(StartInstance)) and len(plan.of(MakeNode)) == len(lab.nodes)
     digest = checkpoint_digest(lab, layers, session.record.accelerator)
     saving = new and way is Way.CHECKPOINT and not any(node.uplink for node in lab.nodes)
-    if saving and _start_known(session, lab, layers, digest, report):
+    if saving and not fresh and _start_known(session, lab, layers, digest, report):
         return
     _start_nodes(session, lab, layers, plan, way, to_be_saved=saving, report=report)
     wait_until_ready(session, lab, report)

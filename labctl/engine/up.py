@@ -53,12 +53,13 @@ from labctl.lab.topology import Lab
 class UpOptions:
     """What the person allowed: `replace` lets a node's disk be made anew, `allow_uplink` lets nodes reach the internet.
 
-    `start` is the best way of starting machines that may be taken; labctl's own choice is the quickest that this host bears.
+    `start` is the quickest way of starting machines that may be taken; `fresh` makes the lab's checkpoint anew.
     """
 
     allow_uplink: bool = False
     replace: bool = False
     start: Way = Way.CHECKPOINT
+    fresh: bool = False
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ def up(lab: Lab, *, instance: str | None, options: UpOptions, report: Reporter) 
         with ExitStack() as stack:
             session = stack.enter_context(open_session(record))
             _prepare_nodes(session, lab, layers, plan, report)
-            start_lab(session, lab, layers, plan, options.start, report)
+            start_lab(session, lab, layers, plan, options.start, report, fresh=options.fresh)
             session.record = replace(session.record, ready=True, digest=lab.digest, variant=lab.variant, settings={})
             write_record(session.record)
             Journal(record.directory).write("ready")

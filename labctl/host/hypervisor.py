@@ -21,6 +21,7 @@ from labctl.host.domain_xml import DomainSpec, Nic, render_domain, render_interf
 T = TypeVar("T")
 CALL_S = 30.0
 STATE_S = 60.0
+UNLIMITED = 1 << 40  # bytes a second; QEMU's own limit is that of a network
 NOT_CONNECTED_S = 2.0  # after a start or resume libvirt calls the agent "not connected" for some tens of milliseconds
 os.environ.setdefault("LIBVIRT_AUTOSTART", "0")  # never a libvirtd outside the instance
 
@@ -93,12 +94,16 @@ class Hypervisor:
         xml = render_domain(spec, self._templates)
         self._call(f"start {spec.name}", lambda: self._connection.createXML(xml, 0), timeout_s=120)
 
-    def start_saved(self, spec: DomainSpec, state: Path) -> None:
-        """Create the domain from its RAM file and the saved device state in `state`; it stands still until `resume`."""
+    def start_saved(self, spec: DomainSpec, state: Path, *, whole: bool = False) -> None:
+        """Create the domain from its RAM file and the saved device state in `state`; it stands still until `resume`.
+
+        `whole`: `state` holds the memory too, which is written into the RAM file.
+        """
         xml = render_domain(spec, self._templates)
         paused = self._libvirt.VIR_DOMAIN_START_PAUSED
         domain = self._call(f"start {spec.name}", lambda: self._connection.createXML(xml, paused), timeout_s=120)
-        self._ignore_shared(domain)
+        if not whole:
+            self._ignore_shared(domain)
         self._hand_over(domain, state, os.O_RDONLY)
         self._monitor(domain, "migrate-incoming", uri="fd:state")
         self._wait_migrated(domain, f"load the state of {spec.name}")
@@ -110,6 +115,16 @@ class Hypervisor:
         self._hand_over(domain, state, os.O_CREAT | os.O_TRUNC | os.O_RDWR)
         self._monitor(domain, "migrate", uri="fd:state")
         self._wait_migrated(domain, f"save the state of {name}")
+
+    def save_stream(self, name: str, stream: Path) -> None:
+        """Write device state and memory of a paused domain to `stream`; it can be resumed afterwards."""
+        domain = self._need(name)
+        capability = {"capability": "x-ignore-shared", "state": False}
+        self._monitor(domain, "migrate-set-capabilities", capabilities=[capability])
+        self._monitor(domain, "migrate-set-parameters", **{"max-bandwidth": UNLIMITED})
+        self._hand_over(domain, stream, os.O_CREAT | os.O_TRUNC | os.O_RDWR)
+        self._monitor(domain, "migrate", uri="fd:state")
+        self._wait_migrated(domain, f"save {name}")
 
     def pause(self, name: str) -> None:
         """Let the machine stand still."""

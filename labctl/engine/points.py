@@ -1,0 +1,193 @@
+"""Points of a person's own in a running lab: `checkpoint save`, `goto`, `ls`, `rm`. The lab runs on after a save.
+
+Owns the directory of points (state, not cache: they are somebody's work) and how one is made: all nodes stand still, each is saved as a
+full stream with a copy of its disk, and runs on; then each stream is loaded once into a RAM file, so that a point starts like any
+checkpoint. `goto` brings nodes, cables and settings back to that instant.
+"""
+
+import json
+import re
+import shutil
+import uuid
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from labctl.engine.checkpoints import start_from, starts_at_once
+from labctl.engine.events import Reporter, step
+from labctl.engine.instances import InstanceRecord, NodeRecord, now, write_record
+from labctl.engine.links import plug
+from labctl.engine.nodes import domain_spec
+from labctl.engine.session import Session, disk_of
+from labctl.engine.warm import key_of
+from labctl.errors import HostError, UsageError
+from labctl.host.domain_xml import Ram
+from labctl.host.places import state_directory
+from labctl.host.run import run
+from labctl.host.warmstarts import SavedMachine, SavedStore
+from labctl.lab.topology import Lab
+
+if TYPE_CHECKING:
+    from labctl.host.images import LayerFiles
+
+NAME = r"[a-z0-9][a-z0-9-]{0,39}"
+COPY_S = 120.0
+
+
+@dataclass(frozen=True)
+class Point:
+    """A saved point. `made` in seconds since 1970; `size_bytes` on disk."""
+
+    name: str
+    lab: str
+    variant: str
+    made: float
+    nodes: int
+    size_bytes: int
+    place: Path
+
+
+def point_store(lab: str) -> SavedStore:
+    return SavedStore(state_directory() / "checkpoints" / lab)
+
+
+def list_points(lab: str | None = None) -> tuple[Point, ...]:
+    """The points of one lab, or of all; oldest first."""
+    root = state_directory() / "checkpoints"
+    places = [place for labs in root.glob(lab or "*") for place in SavedStore(labs).listed()]
+    return tuple(sorted((_point(place) for place in places), key=lambda point: point.made))
+
+
+def _point(place: Path) -> Point:
+    about = _about(place)
+    size = sum(file.stat().st_blocks * 512 for file in place.rglob("*") if file.is_file())
+    return Point(place.name, about["lab"], about["variant"], about["made"], len(about["chains"]), size, place)
+
+
+def find_point(lab: str, name: str) -> Path:
+    """The directory of a point; `UsageError` says which there are."""
+    place = point_store(lab).find(_checked(name))
+    if place is None:
+        known = ", ".join(point.name for point in list_points(lab))
+        raise UsageError(f"no checkpoint '{name}' of {lab}", hint=f"there are: {known}" if known else f"labctl checkpoint save {name}")
+    return place
+
+
+def remove_point(lab: str, name: str) -> None:
+    """Remove a point for good."""
+    point_store(lab).remove(find_point(lab, name))
+
+
+def _checked(name: str) -> str:
+    if not re.fullmatch(NAME, name):
+        raise UsageError(f"'{name}' cannot be a checkpoint's name", why="lower-case letters, digits and -, at most 40")
+    return name
+
+
+def _about(place: Path) -> dict[str, Any]:
+    about: dict[str, Any] = json.loads((place / "about.json").read_text())
+    return about
+
+
+# --- save --------------------------------------------------------------------------------------------------------------------
+
+
+def save_point(session: Session, lab: Lab, layers: "Mapping[str, LayerFiles]", name: str, report: Reporter) -> Point:
+    """Save the lab as it is now under `name`; it runs on. `UsageError` if the name is taken or a node is off."""
+    store = point_store(lab.name)
+    if store.find(_checked(name)) is not None:
+        raise UsageError(f"there is a checkpoint '{name}' of {lab.name} already", hint=f"labctl checkpoint rm {name}")
+    nodes = session.record.nodes
+    if off := [node.name for node in nodes if node.name not in session.hypervisor.domains()]:
+        raise UsageError(f"{', '.join(off)} is off", why="a checkpoint holds all nodes running", hint=f"labctl start {' '.join(off)}")
+    with store.half_made(name) as place:
+        with step(report, f"stand still and save {len(nodes)} nodes"):
+            _save_streams(session, place)
+        with ThreadPoolExecutor(starts_at_once()) as pool:
+            list(pool.map(lambda node: _load_once(session, node, layers[node.name], place, report), nodes))
+        (place / "about.json").write_text(json.dumps(_description(session.record, lab, layers, name), indent=1))
+        return _point(store.keep(place, name))
+
+
+def _description(record: InstanceRecord, lab: Lab, layers: "Mapping[str, LayerFiles]", name: str) -> dict[str, Any]:
+    keys = {node.name: key_of(layers[node.name], node.memory_mib, node.cpus, record.accelerator).digest for node in lab.nodes}
+    return {
+        "kind": "point", "lab": lab.name, "variant": record.variant, "made": now(), "keys": keys, "settings": record.settings,
+        "cables": record.cables, "cut": record.cut, "chains": {node.name: [name, *node.chain] for node in record.nodes},
+    }  # fmt: skip
+
+
+def _save_streams(session: Session, place: Path) -> None:
+    """All stand still before the first is saved; all run on whatever happens."""
+    names = [node.name for node in session.record.nodes]
+    try:
+        for name in names:
+            session.hypervisor.pause(name)
+        with ThreadPoolExecutor(starts_at_once()) as pool:
+            list(pool.map(lambda name: _save_stream(session, name, place), names))
+    finally:
+        for name in names:
+            session.hypervisor.resume(name)
+
+
+def _save_stream(session: Session, name: str, place: Path) -> None:
+    saved = SavedMachine(place / name)
+    saved.directory.mkdir()
+    session.hypervisor.save_stream(name, saved.directory / "stream")
+    argv = ("cp", "--sparse=always", "--reflink=auto", str(disk_of(session.record, name)), str(saved.disk))
+    copied = run(argv, timeout_s=COPY_S, check=False)
+    if copied.status != 0:
+        raise HostError(f"the disk of {name} cannot be copied", why=copied.complaint, hint="make room: labctl gc, labctl image prune")
+
+
+def _load_once(session: Session, node: NodeRecord, layer: "LayerFiles", place: Path, report: Reporter) -> None:
+    """Turn the stream into a RAM file and a device state, in a machine that never runs."""
+    saved = SavedMachine(place / node.name)
+    stream = saved.directory / "stream"
+    with step(report, f"load the memory of {node.name} into a file", node.name):
+        spec = domain_spec(session.record, node, layer, ram=Ram(saved.ram, shared=True, incoming=True))
+        standing = f"saving-{node.name}"
+        nics = tuple(replace(nic, tap="") for nic in spec.nics)
+        console = spec.console.with_name(f"console-{standing}")
+        disk = saved.directory / "loading.qcow2"
+        shutil.copy2(saved.disk, disk)
+        spec = replace(spec, name=standing, uuid=str(uuid.uuid4()), nics=nics, console=console, disk=disk)
+        try:
+            session.hypervisor.start_saved(spec, stream, whole=True)
+            session.hypervisor.save_state(standing, saved.state)
+        finally:
+            session.hypervisor.stop(standing)
+            disk.unlink(missing_ok=True)
+            stream.unlink(missing_ok=True)
+
+
+# --- goto --------------------------------------------------------------------------------------------------------------------
+
+
+def goto_point(session: Session, lab: Lab, layers: "Mapping[str, LayerFiles]", name: str, report: Reporter) -> None:
+    """Bring all nodes, cables and settings back to the point. `UsageError` if the lab or this machine is another now."""
+    place = find_point(lab.name, name)
+    about = _about(place)
+    keys = {node.name: key_of(layers[node.name], node.memory_mib, node.cpus, session.record.accelerator).digest for node in lab.nodes}
+    if about["keys"] != keys or about["variant"] != session.record.variant:
+        raise UsageError(
+            f"the checkpoint '{name}' does not fit any more", why="the lab's nodes or variant, QEMU or the image are others now",
+            hint=f"labctl checkpoint rm {name}",
+        )  # fmt: skip
+    names = [node.name for node in session.record.nodes]
+    for node in names:
+        session.hypervisor.stop(node)
+    _wire_as(session, tuple((a, b) for a, b in about["cables"]), tuple(about["cut"]))
+    start_from(session, place, lab, layers, names, report)
+    session.record = replace(session.record, settings=about["settings"])
+    write_record(session.record)
+
+
+def _wire_as(session: Session, cables: tuple[tuple[str, str], ...], cut: tuple[str, ...]) -> None:
+    known = session.record.cables
+    removed = tuple(end for cable in known if cable not in cables for end in cable)
+    plug(session, unplug=removed, cables=cables, new=tuple(cable for cable in cables if cable not in known))
+    session.record = replace(session.record, cut=cut)
+    write_record(session.record)

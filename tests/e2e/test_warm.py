@@ -1,0 +1,109 @@
+"""Copies of one machine: what must differ between them does, they survive a reboot, and points in a running lab are gone back to."""
+
+import json
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.conftest import Labctl, new_labctl
+
+pytestmark = pytest.mark.e2e
+HOSTS = 9
+LINKS = "\n".join(f"  - pc{n}:eth1 -- sw1:port{n}" for n in range(1, HOSTS + 1))
+ADDRESSES = "\n".join(f"  pc{n}: {{eth1: 192.168.1.{10 + n}/24}}" for n in range(1, HOSTS + 1))
+LAB = f"""\
+name: copies
+title: Ten copies of one machine
+nodes:
+  pc1..pc{HOSTS}: host
+  sw1: l2-switch
+links:
+{LINKS}
+addresses:
+{ADDRESSES}
+"""
+SECRETS = {
+    "kernel random numbers": "head -c 32 /dev/urandom | od -An -tx1",
+    "SSH host key": "cut -d' ' -f2 /etc/ssh/ssh_host_ed25519_key.pub",
+    "machine-id": "cat /etc/machine-id",
+    "name": "hostname",
+}
+
+
+@pytest.fixture(scope="module")
+def copies(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Labctl]:
+    place = tmp_path_factory.mktemp("copies")
+    (place / "lab.yaml").write_text(LAB)
+    for labctl in new_labctl(tmp_path_factory.mktemp("state")):
+        labctl("up", str(place))
+        labctl("down", "copies")
+        labctl("up", str(place))  # from its checkpoint now
+        yield labctl
+
+
+def test_ten_copies_share_no_secret_and_know_the_time(copies: Labctl) -> None:
+    assert copies.record("copies")["checkpoint"], "the lab came from its checkpoint"
+    for what, command in SECRETS.items():
+        said = json.loads(copies.text("exec", "all", "--json", "--", "sh", "-c", command))
+        values = {answer["stdout"].strip() for answer in said.values()}
+        assert len(values) == HOSTS + 1, f"{what}: {values}"
+    for node in ("pc1", "pc9", "sw1"):
+        before = time.time()
+        there = float(copies.text("exec", node, "--", "date", "+%s.%N"))
+        assert before - 1 <= there <= time.time() + 1
+
+
+def test_two_instances_from_one_checkpoint_share_no_secret(copies: Labctl) -> None:
+    file = copies.record("copies")["file"]
+    copies("up", file, "--instance", "others")
+    for what in ("kernel random numbers", "SSH host key", "machine-id"):
+        pair = {copies.text("exec", "pc1", "--instance", name, "--", "sh", "-c", SECRETS[what]) for name in ("copies", "others")}
+        assert len(pair) == 2, what
+    copies("down", "--instance", "others")
+
+
+def test_a_point_brings_disks_memory_cables_and_settings_back(copies: Labctl) -> None:
+    copies("exec", "pc1", "--instance", "copies", "--", "sh", "-c", "echo before > /root/note; sync; echo running > /run/note")
+    copies("link", "cut", "pc2:eth1")
+    copies("checkpoint", "save", "before")
+    assert copies.text("exec", "pc1", "--", "cat", "/run/note").strip() == "running", "the lab runs on"
+    copies("exec", "pc1", "--", "sh", "-c", "echo after > /root/note; rm /run/note; sync")
+    copies("link", "restore", "pc2:eth1")
+    copies("set", "sw1", "learning=false")
+    copies("checkpoint", "goto", "before")
+    assert copies.text("exec", "pc1", "--", "cat", "/root/note", "/run/note").split() == ["before", "running"]
+    assert copies.text("exec", "pc2", "--", "cat", "/sys/class/net/eth1/carrier").strip() == "0"
+    assert "learning on" in copies.text("exec", "sw1", "--", "bridge", "-d", "link", "show", "dev", "port1")
+    assert [point["name"] for point in copies.json("checkpoint", "ls")] == ["before"]
+    copies("checkpoint", "rm", "before")
+    copies("reset")
+    copies("exec", "pc1", "--", "test", "-e", "/root/note", status=1)
+    copies("exec", "pc1", "--", "ping", "-c", "1", "-W", "5", "192.168.1.12")
+
+
+def test_two_ups_at_the_same_moment_make_one_warm_image(labctl: Labctl, tmp_path: Path) -> None:
+    place = tmp_path / "one"
+    place.mkdir()
+    (place / "lab.yaml").write_text("name: one\ntitle: One host\nnodes:\n  pc1: {role: host, memory: 320MiB}\n")
+    both = [labctl.start("up", str(place), "--instance", name, "--fresh") for name in ("first", "second")]
+    said = [process.communicate(timeout=600) for process in both]
+    assert [process.returncode for process in both] == [0, 0], said
+    boots = sum(out.count(b"to be cloned") + err.count(b"to be cloned") for out, err in said)
+    assert boots <= 2, "one of them booted the machine (told at its start and its end), the other waited"
+    for name in ("first", "second"):
+        labctl("down", "--instance", name)
+
+
+def test_a_machine_that_cannot_be_cloned_is_booted(labctl: Labctl, tmp_path: Path) -> None:
+    place = tmp_path / "cold"
+    place.mkdir()
+    (place / "lab.yaml").write_text("name: cold\ntitle: One host\nnodes: {pc1: host}\n")
+    labctl("up", str(place), "--start", "cold")
+    assert labctl.text("exec", "pc1", "--", "hostname").strip() == "pc1"
+    assert labctl.record("cold")["nodes"][0]["chain"], "it lies on its image layer"
+    subprocess.run(("sync",), check=True)
+    labctl("reset")
+    assert labctl.text("exec", "pc1", "--", "hostname").strip() == "pc1"
