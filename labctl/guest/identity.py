@@ -37,7 +37,7 @@ if [ -e "$LABCTL_BEFORE/etc/ssh/ssh_host_ed25519_key" ] && [ -e /run/sshd.pid ];
 nics='{nics}'
 for file in /etc/systemd/network/10-*.link; do
   name=${{file#*/10-}}
-  case "$nics " in *=${{name%.link}}\ *) ;; *) rm -f "$file" ;; esac
+  case "$nics " in *=${{name%.link}}\\ *) ;; *) rm -f "$file" ;; esac
 done
 find_nic() {{ # sets `now` to the name of the NIC with this MAC, or to nothing
   for now in /sys/class/net/*; do

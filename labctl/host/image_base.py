@@ -57,7 +57,7 @@ def build_base(recipe: BaseRecipe, templates: Path, build: Path, tell: Tell) -> 
     tell(f"fetching and unpacking {len(recipe.packages)} packages and what they need (about 100 MB)")
     mmdebstrap(_arguments(recipe, templates, additions, tree), build, BOOTSTRAP_S)
     tell("making its file system")
-    make_disk(tree, build / "disk.qcow2")
+    make_disk(build)
     make_kernel(tree, templates, build)
     additions.unlink()
     tree.unlink()
@@ -66,7 +66,7 @@ def build_base(recipe: BaseRecipe, templates: Path, build: Path, tell: Tell) -> 
 
 def _arguments(recipe: BaseRecipe, templates: Path, additions: Path, tree: Path) -> list[str]:
     merged = [f"--hook-dir={MERGED_USR}"] if MERGED_USR.is_dir() else []
-    left_out = [f"--dpkgopt=path-exclude={pattern}" for pattern in lines_of(templates / "left-out.txt")]
+    left_out = [f"--dpkgopt={dpkg_option(line)}" for line in lines_of(templates / "left-out.txt")]
     return [
         "--variant=minbase", f"--keyring={keyring()}", f"--include={','.join(recipe.packages)}", *merged, *left_out,
         *(f"--aptopt={option}" for option in apt_options()),
@@ -74,6 +74,11 @@ def _arguments(recipe: BaseRecipe, templates: Path, additions: Path, tree: Path)
         f'--customize-hook=chroot "$1" sh {LISTS}/customise.sh {LISTS} && rm -r "$1{LISTS}"',
         recipe.suite, str(tree), *host_source_lines(),
     ]  # fmt: skip
+
+
+def dpkg_option(line: str) -> str:
+    """A line of left-out.txt as a setting of dpkg."""
+    return f"path-include={line[1:]}" if line.startswith("+") else f"path-exclude={line}"
 
 
 def render_additions(templates: Path) -> bytes:
@@ -90,21 +95,20 @@ def render_additions(templates: Path) -> bytes:
 
 
 MAKE_DISK = """
-    mkdir "$4"
-    [ "$3" = no ] || mount -t tmpfs -o mode=0755 tmpfs "$4"
-    tar -xf "$1" -C "$4" --numeric-owner --same-permissions --xattrs --xattrs-include='*' --exclude='./dev/*'
-    mke2fs -q -t ext4 -d "$4" -L root -m 0 -J size=16 -E lazy_itable_init=0,lazy_journal_init=0,root_owner=0:0 "$2" "$5M"
-    [ "$3" = no ] || umount "$4"
-    rm -rf --one-file-system "$4"
+    mkdir tree
+    [ "$1" = no ] || mount -t tmpfs -o mode=0755 tmpfs tree
+    tar -xf root.tar -C tree --numeric-owner --same-permissions --xattrs --xattrs-include='*' --exclude='./dev/*'
+    mke2fs -q -t ext4 -d tree -L root -m 0 -J size=16 -E lazy_itable_init=0,lazy_journal_init=0,root_owner=0:0 disk.raw "$2M"
+    [ "$1" = no ] || umount tree
+    rm -rf --one-file-system tree
     """
 
 
-def make_disk(tree: Path, disk: Path) -> None:
-    """An ext4 file system with the tree's files as a qcow2 image. Its tables are written now, so that no node does it later."""
-    raw = disk.with_suffix(".raw")
-    run_as_root(MAKE_DISK, str(tree), str(raw), tree_place(tree.stat().st_size), str(disk.parent / "tree"), str(DISK_MIB))
-    run(["qemu-img", "convert", "-f", "raw", "-O", "qcow2", str(raw), str(disk)], timeout_s=300)
-    raw.unlink()
+def make_disk(build: Path) -> None:
+    """root.tar in `build` as an ext4 file system in disk.qcow2. Its tables are written now, so that no node does it later."""
+    run_as_root(MAKE_DISK, build, tree_place((build / "root.tar").stat().st_size), str(DISK_MIB))
+    run(["qemu-img", "convert", "-f", "raw", "-O", "qcow2", "disk.raw", "disk.qcow2"], timeout_s=300, cwd=build)
+    (build / "disk.raw").unlink()
 
 
 def make_kernel(tree: Path, templates: Path, build: Path) -> None:

@@ -23,12 +23,12 @@ LEFTOVERS = (
     "rdump.log", "sources",
 )  # fmt: skip
 
-# Run as root of a user, mount and PID namespace. $1 build directory, $2 tmpfs: yes or no, $3 number of apt's options, these, packages.
+# Run as root of a user, mount and PID namespace. $1 tmpfs: yes or no, $2 number of apt's options, these, packages.
 # A directory counts as changed by owner and mode only, a file by its ctime, which nothing can set back. debugfs leaves out set-uid
 # bits and capabilities when it copies the tree; since no unchanged file is written back, that does no harm.
 SCRIPT = r"""
 export LC_ALL=C DEBIAN_FRONTEND=noninteractive INITRD=No HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin
-cd "$1"; on_tmpfs=$2; options=$3; shift 3
+on_tmpfs=$1; options=$2; shift 2
 mkdir tree
 [ "$on_tmpfs" = no ] || mount -t tmpfs -o mode=0755 tmpfs tree
 debugfs -R 'rdump / tree' disk.raw >rdump.log 2>&1
@@ -106,9 +106,8 @@ def install(build: Path, packages: Sequence[str], size_bytes: int) -> None:
     """Run apt; leaves changes.tar, before.types and removed in `build`."""
     (build / "sources").write_text("".join(f"{line}\n" for line in host_source_lines()))
     options = apt_options()
-    arguments = [str(build), tree_place(size_bytes), str(len(options)), *options, *packages]
     try:
-        run_as_root(SCRIPT, *arguments, timeout_s=INSTALL_S, own_pids=True)
+        run_as_root(SCRIPT, build, tree_place(size_bytes), str(len(options)), *options, *packages, timeout_s=INSTALL_S)
     except CommandError as failure:
         raise explained(failure, build) from failure
 

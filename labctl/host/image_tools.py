@@ -7,6 +7,7 @@ import contextlib
 import os
 import secrets
 import shutil
+import signal
 import subprocess
 import threading
 import time
@@ -14,13 +15,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from labctl.errors import CommandError, HostError, StepError, TimedOut
-from labctl.host.run import Result, clean_environment, failed, start, stop
+from labctl.host.run import Result, clean_environment, failed, run, start, stop
 
 Tell = Callable[[str], None]  # one line for a person about what goes on now
-AS_ROOT = ("unshare", "--map-root-user", "--map-auto", "--mount", "--kill-child", "--fork")
+AS_ROOT = ("unshare", "--map-root-user", "--map-auto", "--mount", "--pid", "--kill-child", "--fork")
 TREE_S = 900.0
 LOOK_S = 0.5
-SCRATCH_NOTE = "scratch"  # file in a build directory that names the build's scratch directory, for the sweep
+# Files in a build directory that tell the sweep, after the builder was killed, what else there is: a scratch directory, a session.
+SCRATCH_NOTE, SESSION_NOTE = "scratch", "session"
 
 
 _interrupted = threading.Event()
@@ -31,11 +33,12 @@ def interrupt_builds() -> None:
     _interrupted.set()
 
 
-def run_long(argv: Sequence[str], *, timeout_s: float, env: Mapping[str, str] | None = None) -> Result:
-    """As `run`, for a program of minutes: it stops when builds are interrupted."""
+def run_long(argv: Sequence[str], build: Path, *, timeout_s: float, env: Mapping[str, str] | None = None) -> Result:
+    """As `run`, for a program of minutes: it stops when builds are interrupted. Its session is noted in `build`."""
     process = start(argv, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     deadline = time.monotonic() + timeout_s
     try:
+        (build / SESSION_NOTE).write_text(f"{process.pid} {_started(process.pid)}")
         while True:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 stdout, stderr = process.communicate(timeout=LOOK_S)
@@ -46,15 +49,41 @@ def run_long(argv: Sequence[str], *, timeout_s: float, env: Mapping[str, str] | 
                 raise TimedOut(f"{argv[0]} did not end within {timeout_s:g} s", hint="try again")
     finally:
         stop(process)
+    (build / SESSION_NOTE).unlink(missing_ok=True)
     result = Result(tuple(argv), process.returncode, stdout, stderr)
     if result.status != 0:
         raise failed(result)
     return result
 
 
-def run_as_root(script: str, *arguments: str, timeout_s: float = TREE_S, own_pids: bool = False) -> Result:
-    """Run a shell script as root of a user namespace of its own; mounts made in it, and with `own_pids` its processes, end with it."""
-    return run_long([*AS_ROOT, *(["--pid"] if own_pids else []), "sh", "-euc", script, "sh", *arguments], timeout_s=timeout_s)
+def run_as_root(script: str, build: Path, *arguments: str, timeout_s: float = TREE_S) -> Result:
+    """Run a shell script in `build`, as root of a user namespace of its own: mounts made in it, and its processes, end with it."""
+    return run_long([*AS_ROOT, "sh", "-euc", f'cd "$1"; shift\n{script}', "sh", str(build), *arguments], build, timeout_s=timeout_s)
+
+
+def _stat_fields(pid: int) -> list[str]:
+    """Fields of /proc/PID/stat from the third on (proc_pid_stat(5)); empty if the process is gone."""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return []
+
+
+def _started(pid: int) -> str:
+    return (_stat_fields(pid) or [""] * 20)[19]
+
+
+def kill_session(build: Path) -> None:
+    """End what a killed builder left running: all processes of the session that it noted, whoever they are in their namespace."""
+    try:
+        leader, started = (build / SESSION_NOTE).read_text().split()
+    except (OSError, ValueError):
+        return
+    if _started(int(leader)) not in ("", started):
+        return  # the number belongs to another process now
+    for pid in [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]:
+        if (_stat_fields(pid) or [""] * 4)[3] == leader:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
 
 
 def tree_place(size_bytes: int) -> str:
@@ -92,11 +121,12 @@ def remove_tree(place: Path) -> None:
     with contextlib.suppress(OSError):
         shutil.rmtree(place)
     if place.exists():
-        run_as_root('rm -rf --one-file-system -- "$1"', str(place), timeout_s=300)
+        run([*AS_ROOT, "rm", "-rf", "--one-file-system", "--", str(place)], timeout_s=300)
 
 
 def remove_build(build: Path) -> None:
-    """Remove a build directory and the scratch directory that it names."""
+    """Remove a build directory, with what it says its builder left elsewhere."""
+    kill_session(build)
     with contextlib.suppress(OSError, UnicodeDecodeError):
         scratch = Path((build / SCRATCH_NOTE).read_text())
         if scratch.name.startswith("labctl-build-") and scratch.stat().st_uid == os.getuid():
@@ -119,7 +149,7 @@ def mmdebstrap(arguments: Sequence[str], build: Path, timeout_s: float) -> None:
     with scratch_directory(build) as scratch:
         environment = {**clean_environment(), "TMPDIR": str(scratch), "INITRD": "No"}  # INITRD: Debian's own would be made for nothing
         try:
-            run_long(["mmdebstrap", "--mode=unshare", "--format=tar", *arguments], env=environment, timeout_s=timeout_s)
+            run_long(["mmdebstrap", "--mode=unshare", "--format=tar", *arguments], build, env=environment, timeout_s=timeout_s)
         except CommandError as failure:
             raise explained(failure, build) from failure
 

@@ -165,6 +165,10 @@ class ImageStore:
                 stack.enter_context(lock(file, doing, wait_s=WAIT_S))
             yield
 
+    def sweep(self) -> tuple[str, ...]:
+        """Take away what killed builds left; names of what was removed."""
+        return self._store.sweep()
+
     def layers(self) -> tuple[StoredLayer, ...]:
         """All layers, parents first."""
         return self._store.layers()

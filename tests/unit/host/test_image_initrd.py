@@ -1,0 +1,101 @@
+"""The initrd's archive, the order of modules, and unpacking a kernel."""
+
+import shutil
+import struct
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from labctl.errors import HostError
+from labctl.host.image_initrd import Entry, initrd_entries, load_order, render_cpio, unpack_kernel, unpack_lz4_block, unpack_lz4_legacy
+
+MODULES_DEP = """\
+kernel/drivers/virtio/virtio.ko: kernel/drivers/virtio/virtio_ring.ko
+kernel/drivers/virtio/virtio_ring.ko:
+kernel/drivers/virtio/virtio_pci.ko: kernel/drivers/virtio/virtio.ko kernel/drivers/virtio/virtio_ring.ko
+kernel/drivers/block/virtio_blk.ko: kernel/drivers/virtio/virtio.ko kernel/drivers/virtio/virtio_ring.ko
+"""
+
+
+def read_cpio(archive: bytes) -> dict[str, tuple[int, bytes]]:
+    """Name → mode and content, by Documentation/driver-api/early-userspace/buffer-format.rst."""
+    found, place = {}, 0
+    while True:
+        assert archive[place : place + 6] == b"070701"
+        fields = [int(archive[place + 6 + 8 * number : place + 14 + 8 * number], 16) for number in range(13)]
+        name = archive[place + 110 : place + 110 + fields[11] - 1].decode()
+        start = (place + 110 + fields[11] + 3) & ~3
+        if name == "TRAILER!!!":
+            return found
+        found[name] = (fields[1], archive[start : start + fields[6]])
+        place = (start + fields[6] + 3) & ~3
+
+
+def test_an_archive_holds_every_entry_whatever_its_length() -> None:
+    entries = [Entry("d", 0o40755), *(Entry(f"d/{'n' * size}", 0o100644, b"x" * size) for size in range(1, 9))]
+    assert read_cpio(render_cpio(entries)) == {entry.path: (entry.mode, entry.content) for entry in entries}
+
+
+def test_an_initrd_has_its_program_its_shell_and_the_modules_in_order() -> None:
+    files = read_cpio(render_cpio(initrd_entries(b"#!/bin/busybox sh\n", b"\x7fELF", {"b.ko": b"2", "a.ko": b"1"})))
+    assert files["init"] == (0o100755, b"#!/bin/busybox sh\n")
+    assert files["bin/busybox"][0] == 0o100755
+    assert files["modules/order"][1] == b"b.ko\na.ko\n"
+    assert files["modules/a.ko"][1] == b"1"
+
+
+def test_a_module_comes_after_what_it_depends_on_and_once() -> None:
+    names = [path.rsplit("/", 1)[-1] for path in load_order(MODULES_DEP, ["virtio-pci", "virtio_blk"])]
+    assert names == ["virtio_ring.ko", "virtio.ko", "virtio_pci.ko", "virtio_blk.ko"]
+
+
+def test_a_module_built_into_the_kernel_is_not_loaded() -> None:
+    assert load_order(MODULES_DEP, ["ext4"], "kernel/fs/ext4/ext4.ko") == ()
+
+
+def test_a_module_that_the_kernel_does_not_have_is_named() -> None:
+    with pytest.raises(HostError, match="no module ext5"):
+        load_order(MODULES_DEP, ["ext5"])
+
+
+def test_an_lz4_block_with_literals_a_match_and_an_overlapping_match() -> None:
+    block = (
+        bytes([0x40]) + b"abcd" + struct.pack("<H", 4) + bytes([0x1F]) + b"-" + struct.pack("<H", 1) + bytes([20]) + bytes([0x20]) + b"xy"
+    )
+    assert unpack_lz4_block(block) == b"abcd" + b"abcd" + b"-" + b"-" * (15 + 20 + 4) + b"xy"
+
+
+def test_a_legacy_frame_ends_before_the_size_that_a_kernels_build_appends() -> None:
+    block = bytes([0x50]) + b"hello"
+    assert unpack_lz4_legacy(b"\x02\x21\x4c\x18" + struct.pack("<I", len(block)) + block + struct.pack("<I", 5)) == b"hello"
+
+
+@pytest.mark.skipif(shutil.which("lz4") is None, reason="lz4 is not installed")
+def test_what_lz4_packed_is_unpacked(tmp_path: Path) -> None:
+    content = Path("/bin/sh").resolve().read_bytes() + bytes(100_000) + b"abc" * 50_000
+    (tmp_path / "content").write_bytes(content)
+    subprocess.run(["lz4", "-q", "-l", "-9", str(tmp_path / "content"), str(tmp_path / "packed")], check=True)
+    assert unpack_lz4_legacy((tmp_path / "packed").read_bytes()) == content
+
+
+def bzimage(payload: bytes) -> bytes:
+    """A boot sector and one of set-up, then `payload`, by Documentation/arch/x86/boot.rst."""
+    image = bytearray(1024)
+    image[0x1F1] = 1
+    image[0x202:0x206] = b"HdrS"
+    struct.pack_into("<II", image, 0x248, 16, len(payload))
+    return bytes(image) + bytes(16) + payload
+
+
+def test_an_elf_kernel_is_taken_out_of_its_image() -> None:
+    kernel = b"\x7fELF" + b"code"
+    block = bytes([0x80]) + kernel
+    packed = b"\x02\x21\x4c\x18" + struct.pack("<I", len(block)) + block
+    assert unpack_kernel(bzimage(packed)) == kernel
+
+
+def test_a_kernel_packed_in_an_unknown_way_stays_as_it_is() -> None:
+    image = bzimage(b"\x28\xb5\x2f\xfd unknown here")
+    assert unpack_kernel(image) == image
+    assert unpack_kernel(bytes(2048)) == bytes(2048)

@@ -1,0 +1,56 @@
+"""What the makers share: failures told in a person's words, and room asked for before it is needed."""
+
+from pathlib import Path
+
+import pytest
+
+from labctl.errors import CommandError, HostError, TimedOut
+from labctl.host.image_tools import explained, no_room, remove_tree, require_room, run_long
+
+
+def failure(output: str) -> CommandError:
+    return CommandError("mmdebstrap ended with status 25", why=output, command="mmdebstrap", status=25, output=output)
+
+
+@pytest.mark.parametrize(
+    ("output", "what"),
+    [
+        ("W: Temporary failure resolving 'deb.debian.org'", "names of package servers cannot be resolved"),
+        ("E: Unable to locate package ngimx", "there is no such package in Debian"),
+        ("E: newuidmap 4711 failed", "user namespaces with subordinate ids do not work here"),
+        ("dpkg: error: write: No space left on device", "no room to make the image"),
+    ],
+)
+def test_a_known_reason_is_told_in_words(tmp_path: Path, output: str, what: str) -> None:
+    told = explained(failure(output), tmp_path)
+    assert isinstance(told, HostError)
+    assert what in told.what
+    assert told.hint
+
+
+def test_an_unknown_reason_is_passed_on(tmp_path: Path) -> None:
+    unknown = failure("something new")
+    assert explained(unknown, tmp_path) is unknown
+
+
+def test_a_full_disk_is_told_with_place_and_amount(tmp_path: Path) -> None:
+    told = no_room(tmp_path / "build", "OSError: No space left on device")
+    assert f"MiB in {tmp_path}" in told.why
+    assert "labctl image prune" in told.hint
+    with pytest.raises(HostError, match="no room for a test") as raised:
+        require_room(tmp_path, 1 << 40, "for a test")
+    assert str(tmp_path) in raised.value.why
+    assert f"{1 << 40} MiB are needed" in raised.value.why
+    require_room(tmp_path, 1, "for a test")
+
+
+def test_a_program_that_does_not_end_is_stopped(tmp_path: Path) -> None:
+    with pytest.raises(TimedOut):
+        run_long(["sleep", "100"], tmp_path, timeout_s=0.1)
+    assert run_long(["sh", "-c", "echo said"], tmp_path, timeout_s=5).text == "said\n"
+    with pytest.raises(CommandError, match="status 3"):
+        run_long(["sh", "-c", "exit 3"], tmp_path, timeout_s=5)
+
+
+def test_removing_what_is_not_there_is_no_failure(tmp_path: Path) -> None:
+    remove_tree(tmp_path / "never")
