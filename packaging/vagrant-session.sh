@@ -51,6 +51,6 @@ until virsh -q -c qemu:///system net-list >/dev/null 2>&1; do
   [ "$tries" -lt 100 ] || { cat "$place/libvirtd.log" >&2 && exit 4; }
   sleep 0.2
 done
-virsh -q -c qemu:///system net-define "$place/network.xml"
+virsh -q -c qemu:///system net-info vagrant-libvirt >/dev/null 2>&1 || virsh -q -c qemu:///system net-define "$place/network.xml"
 virsh -q -c qemu:///system net-start vagrant-libvirt
 "$@"

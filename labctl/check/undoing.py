@@ -16,13 +16,13 @@ from labctl.lab.topology import Lab
 class Undoing:
     """What puts a lab right: actions in order, then a reset of these nodes. `solve_again`: the reset took a task's solution away.
 
-    `whole`: a reset of everything, links too, instead.
+    `saved`: a reset from saved machines instead; of these nodes, or of everything, links too, if none is named.
     """
 
     actions: tuple[Action, ...] = ()
     resets: tuple[str, ...] = ()
     solve_again: bool = False
-    whole: bool = False
+    saved: bool = False
 
 
 @dataclass
@@ -67,6 +67,13 @@ def plan_inverse(lab: Lab, actions: Sequence[Action], *, done: Sequence[Action] 
         _advance(state, action)
     kept = [left for action in reversed(inverses) for left in _without(action, resets)]
     return Undoing(tuple(kept), _in_order(lab, resets))
+
+
+def plan_saved(actions: Sequence[Action], *, solve_again: bool = False) -> Undoing:
+    """Back to the saved machines of the nodes that these actions were about; of everything, if a cable was."""
+    if any(isinstance(action, CutLink | RestoreLink | MoveLink) for action in actions):
+        return Undoing(saved=True, solve_again=solve_again)
+    return Undoing(resets=touched(actions), saved=True, solve_again=solve_again)
 
 
 def touched(actions: Iterable[Action]) -> tuple[str, ...]:

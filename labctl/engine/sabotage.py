@@ -44,8 +44,8 @@ def put_back(target: LabUnderTest, undoing: Undoing, stage: Stage | None = None)
     """End what the sabotage started, then undo it. `StepError` if an action of it fails."""
     if stage is not None:
         stage.stop_background()
-    if undoing.whole:
-        return target.reset(())
+    if undoing.saved:
+        return target.reset(undoing.resets)
     _carry_out(target, undoing.actions, "the sabotage could not be undone")
     if undoing.resets:
         target.reset(undoing.resets)

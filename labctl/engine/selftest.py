@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from labctl.check.proof import CheckProof, SelftestReport, Trial
 from labctl.check.readable import one_line
-from labctl.check.undoing import Undoing, plan_inverse, plan_task_undoing, plan_undoing
+from labctl.check.undoing import Undoing, plan_inverse, plan_saved, plan_task_undoing, plan_undoing
 from labctl.check.verdict import CheckResult
 from labctl.check.wording import both, same
 from labctl.engine.events import Event, Reporter, silent, step
@@ -53,6 +53,7 @@ class _Run:
         self._target = target
         self._report = report
         self._as_ready = target.lab
+        self._ran: list[Check] = []  # other checks that ran under the sabotage of now
         self._others: tuple[Check, ...] = tuple(check for check in applicable(target.lab) if not check.task)
 
     def learn(self, baselines: Mapping[str, CheckResult]) -> None:
@@ -66,8 +67,8 @@ class _Run:
         if not baseline.passed:
             return CheckProof(check, baseline)
         lab = self._as_ready
-        whole = Undoing(whole=True) if self._target.resets_quickly else None
-        trials = [self._try(check, number, way, whole or plan_undoing(lab, way)) for number, way in enumerate(check.sabotage, 1)]
+        saved = Undoing(saved=True) if self._target.resets_quickly else None
+        trials = [self._try(check, number, way, saved or plan_undoing(lab, way)) for number, way in enumerate(check.sabotage, 1)]
         return CheckProof(check, baseline, tuple(trials))
 
     def prove_task(self, check: Check) -> CheckProof:
@@ -80,9 +81,9 @@ class _Run:
             return CheckProof(check, None, opened=opened, trouble=same(one_line(str(refused))))
         baseline = run_check(self._target, check, self._report)
         lab, ways = self._as_ready, check.sabotage if baseline.passed else ()
-        whole = Undoing(whole=True, solve_again=True) if self._target.resets_quickly else None
-        trials = [self._try(check, number, way, whole or plan_task_undoing(lab, way, check.solution)) for number, way in enumerate(ways, 1)]
-        trouble = self._undo(Undoing(whole=True) if whole else plan_inverse(lab, check.solution), None)
+        saved = Undoing(saved=True, solve_again=True) if self._target.resets_quickly else None
+        trials = [self._try(check, number, way, saved or plan_task_undoing(lab, way, check.solution)) for number, way in enumerate(ways, 1)]
+        trouble = self._undo(Undoing(saved=True) if saved else plan_inverse(lab, check.solution), None)
         return CheckProof(check, baseline, tuple(trials), opened, trouble)
 
     def _try(self, check: Check, number: int, sabotage: Sabotage, undoing: Undoing) -> Trial:
@@ -90,7 +91,7 @@ class _Run:
         says = says_of_sabotage(sabotage)
         with step(self._report, f"{check.id}, sabotage {number}: {says.en}"):
             trial = self._broken(check, sabotage, undoing, Trial(number, says, None, None, _way_back(undoing), reason=sabotage.kills_all))
-            if trial.trouble is None and not undoing.whole:
+            if trial.trouble is None and not undoing.saved:
                 trial = replace(trial, again=run_check(self._target, check, self._report))
             if trial.trouble is not None or (trial.again and not trial.again.passed):
                 self._start_over(check)
@@ -105,10 +106,14 @@ class _Run:
         except StepError as refused:
             return replace(trial, trouble=same(one_line(str(refused))))
         trouble: Text | None = None
+        self._ran = []
         try:
             result = run_check(self._target, check, self._report)
             all_red = not sabotage.kills_all and not result.passed and self._all_others_red(check)
         finally:
+            if undoing.saved:
+                actions = [action for ran in (check, *self._ran) for action in (*ran.before, *ran.do, *ran.after, *ran.solution)]
+                undoing = plan_saved([*sabotage.actions, *actions], solve_again=undoing.solve_again)
             trouble = self._undo(undoing, stage, check if undoing.solve_again else None)
         return replace(trial, result=result, all_red=all_red, trouble=trouble)
 
@@ -119,6 +124,7 @@ class _Run:
         """
         others = [other for other in self._others if other.id != check.id]
         for other in others:
+            self._ran.append(other)
             if run_check(self._target, other, self._report).passed:
                 self._others = (other, *(each for each in self._others if each is not other))
                 return False
@@ -149,8 +155,8 @@ class _Run:
 
 def _way_back(undoing: Undoing) -> Text:
     """How the lab is put back, for the report."""
-    if undoing.whole:
-        return both("by a reset of the whole lab", "ラボ全体のリセットで")
+    if undoing.saved:
+        return both("from saved machines", "保存した状態から")
     ways = [both("by its inverse or undo", "逆の操作で")] if undoing.actions else []
     if undoing.resets:
         ways.append(both(f"by a reset of {', '.join(undoing.resets)}", f"{'、'.join(undoing.resets)} のリセットで"))

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from labctl.check.verdict import CheckResult, ObservationResult, VerifyReport
 from labctl.check.wording import joined, says_of
 from labctl.engine.events import Event, Reporter, silent, step
-from labctl.engine.evidence import AGAIN_S, Scene, look, observe, play
+from labctl.engine.evidence import AGAIN_S, Scene, look, observe_all, play
 from labctl.engine.stimulus import open_stage
 from labctl.engine.under_test import LabUnderTest
 from labctl.errors import TimedOut, UsageError
@@ -56,7 +56,7 @@ def run_check(target: LabUnderTest, check: Check, report: Reporter = silent) -> 
         with open_stage(target, check.after) as stage:
             stage.carry_out(check.before, "before")
             scene = play(stage, check.do, check.see)
-            observations = tuple(observe(target, one, scene) for one in check.see)
+            observations = observe_all(target, check.see, scene)
         result = CheckResult(
             id=check.id,
             says=check.says,

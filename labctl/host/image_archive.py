@@ -73,12 +73,12 @@ def _compressed(target: IO[bytes], wanted: bool) -> Iterator[IO[bytes]]:
 @contextlib.contextmanager
 def _opened(file: Path) -> Iterator[IO[bytes]]:
     """The archive's tar as a stream, decompressed where it is compressed by zstd."""
-    with file.open("rb") as source:
-        if source.read(4) != ZSTD_MAGIC:
-            source.seek(0)
+    with file.open("rb", buffering=0) as source:  # no buffer: another program goes on reading where we stopped
+        packed = source.read(4) == ZSTD_MAGIC
+        source.seek(0)
+        if not packed:
             yield source
             return
-        source.seek(0)
         process = start(["zstd", "-q", "-d", "-c"], stdin=source, stdout=subprocess.PIPE)
         try:
             assert process.stdout is not None

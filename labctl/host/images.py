@@ -190,9 +190,12 @@ class ImageStore:
         return fitting[0]
 
     def remove(self, digests: Collection[str], in_use: Collection[str]) -> Removed:
-        """Remove these layers of our own directory. `UsageError` if one is in use or another layer lies on it."""
+        """Remove these layers of our own directory. `UsageError` if one is in use, or another layer lies on it, or it is not ours."""
         own = [layer for layer in self.layers() if not layer.shared]
         going = [layer for layer in own if layer.record.digest in digests]
+        if foreign := set(digests) - {layer.record.digest for layer in going}:
+            why = "it lies in the shared directory, LABCTL_IMAGES"
+            raise UsageError(f"image layer {min(foreign)[:12]} is not labctl's to remove", why=why)
         for layer in going:
             above = [other.record for other in own if other.record.parent == layer.record.digest and other.record.digest not in digests]
             if layer.record.digest in self._with_parents(in_use):

@@ -261,11 +261,11 @@ def test_an_interrupted_self_test_puts_the_lab_back_first(tmp_path: Path) -> Non
     assert target.log == ["set sw1 {'learning': False}", "set sw1 {'learning': True}"]
 
 
-def test_where_a_reset_is_quick_the_lab_is_put_back_whole_and_no_undo_is_trusted(tmp_path: Path) -> None:
+def test_where_a_reset_is_quick_it_is_how_the_lab_is_put_back_and_no_undo_is_trusted(tmp_path: Path) -> None:
     target = FakeLab(switch_lab(UNHEARD, plain("x")), tmp_path)
     target.resets_quickly = True
     report = selftest(target, ())
     assert problems(report) == []
     assert report.proven
-    assert target.log == ["set sw1 {'learning': False}", "reset all", "reset all", "reset all"]
-    assert report.proofs[0].trials[0].put_back_by.en == "by a reset of the whole lab"
+    assert target.log == ["set sw1 {'learning': False}", "reset sw1 pc1", "reset pc3 pc1", "reset all"]
+    assert report.proofs[0].trials[0].put_back_by.en == "from saved machines"

@@ -20,7 +20,8 @@ kernel/drivers/block/virtio_blk.ko: kernel/drivers/virtio/virtio.ko kernel/drive
 
 def read_cpio(archive: bytes) -> dict[str, tuple[int, bytes]]:
     """Name → mode and content, by Documentation/driver-api/early-userspace/buffer-format.rst."""
-    found, place = {}, 0
+    found: dict[str, tuple[int, bytes]] = {}
+    place = 0
     while True:
         assert archive[place : place + 6] == b"070701"
         fields = [int(archive[place + 6 + 8 * number : place + 14 + 8 * number], 16) for number in range(13)]

@@ -1,0 +1,116 @@
+"""Image layers, really built: by two at once after one was killed, taken to another cache, shared by a class.
+
+Each build here starts from nothing, in a cache of the test's own: about a minute and 100 MB each.
+"""
+
+import os
+import shutil
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.conftest import Labctl
+
+pytestmark = pytest.mark.e2e
+SCRATCH = Path("/var/tmp")
+BASE, NGINX = "base: Debian", "packages: nginx"
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("images")
+
+
+def with_cache(place: Path, name: str, **environment: str) -> Labctl:
+    """A labctl whose cache is `name`, below `place`."""
+    labctl = Labctl(place / "state")
+    labctl.environment |= {"XDG_CACHE_HOME": str(place / name), **environment}
+    return labctl
+
+
+def scratch_directories() -> set[Path]:
+    return {path for path in SCRATCH.glob("labctl-build-*") if path.stat().st_uid == os.getuid()}
+
+
+@pytest.fixture(scope="module")
+def built(place: Path) -> Labctl:
+    """A cache in which one build was killed and then two were started at the same moment."""
+    labctl = with_cache(place, "cache")
+    before = scratch_directories()
+    killed = labctl.start("image", "build")
+    deadline = time.monotonic() + 60
+    while not (scratch_directories() - before) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    time.sleep(3)
+    killed.send_signal(signal.SIGKILL)
+    killed.communicate()
+    assert labctl.json("image", "ls") == []
+    both = [labctl.start("image", "build", "l2-switch") for _ in range(2)]
+    said = [b"".join(process.communicate(timeout=900)) for process in both]
+    assert [process.returncode for process in both] == [0, 0], said
+    assert sum(b"waiting: process " in text for text in said) == 1
+    assert scratch_directories() <= before
+    return labctl
+
+
+def test_a_killed_build_and_two_at_once_end_in_one_whole_base_image(built: Labctl, place: Path) -> None:
+    (base,) = built.json("image", "ls", "--verify")
+    assert base["title"].startswith(BASE)
+    assert base["usable"]
+    assert base["damage"] == []
+    assert 200 << 20 < base["size_bytes"] < 400 << 20
+    left = {path.name for path in (place / "cache" / "labctl" / "images").iterdir()} - {base["recipe"]}
+    assert all(name.endswith(".lock") for name in left)
+    assert built.json("plan", "l2-switch")["layers"] == 0
+    assert "nothing was missing" in built("image", "build", "l2-switch").stderr.decode()
+
+
+@pytest.fixture(scope="module")
+def with_packages(built: Labctl, place: Path) -> Labctl:
+    """The same cache, with the layer of a lab that needs nginx; the lab is in `place`/web."""
+    (place / "web").mkdir()
+    (place / "web" / "lab.yaml").write_text("name: web\ntitle: {en: Web}\nnodes: {w: {role: host, packages: [nginx-light]}}\n")
+    built("image", "build", str(place / "web"))
+    return built
+
+
+def test_a_layer_of_packages_holds_only_what_it_adds(with_packages: Labctl) -> None:
+    rows = with_packages.json("image", "ls", "--verify")
+    base, packages = rows
+    assert packages["title"] == "packages: nginx-light"
+    assert packages["parent"] == base["recipe"]
+    assert packages["size_bytes"] < 30 << 20
+    assert [row["damage"] for row in rows] == [[], []]
+
+
+def test_layers_arrive_in_another_cache_as_they_were(with_packages: Labctl, place: Path) -> None:
+    archive, web = place / "class.tar.zst", str(place / "web")
+    with_packages("image", "export", str(archive), web)
+    assert archive.stat().st_size < 200 << 20
+    other = with_cache(place, "other")
+    other("image", "import", str(archive))
+    here, there = (labctl.json("image", "ls", "--verify") for labctl in (with_packages, other))
+    assert [(row["recipe"], row["content"], row["damage"]) for row in there] == [(row["recipe"], row["content"], []) for row in here]
+    assert other.json("plan", web)["layers"] == 0
+    shutil.rmtree(place / "other")
+
+
+def test_a_node_runs_on_layers_of_a_shared_directory_that_was_moved(with_packages: Labctl, place: Path) -> None:
+    shared = place / "class room"
+    (place / "cache" / "labctl" / "images").rename(shared)
+    shared.chmod(0o555)
+    student = with_cache(place, "student", LABCTL_IMAGES=str(shared))
+    try:
+        assert student.json("plan", str(place / "web"))["layers"] == 0
+        student("up", str(place / "web"))
+        assert student.text("exec", "web", "w", "--", "nginx", "-t", "-q") == ""
+        assert student.text("exec", "web", "w", "--", "dpkg", "--audit") == ""
+        row = next(row for row in student.json("image", "ls") if row["parent"])
+        assert (row["shared"], row["used_by"]) == (True, ["web"])
+        refused = student("image", "rm", row["recipe"][:12], status=2)
+        assert "not labctl's to remove" in refused.stderr.decode()
+    finally:
+        student("down", "web", status=None)
+        shared.chmod(0o755)

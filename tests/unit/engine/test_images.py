@@ -1,0 +1,42 @@
+"""Which layers a node stands on. What making them does is tested with real images, end to end."""
+
+import dataclasses
+
+from labctl.engine.images import recipes_of
+from labctl.host.image_recipe import MachineRecipe, PackageRecipe
+from labctl.lab.load import find_lab, load_lab
+from labctl.lab.topology import Node, NodeFile
+
+BASE, BASE_PACKAGES = "b" * 64, frozenset({"bash", "curl"})
+
+
+def node(role_packages: tuple[str, ...] = (), **more: object) -> Node:
+    """A host of a shipped lab, with other packages, files and commands."""
+    host = load_lab(find_lab("l2-switch")).node("pc1")
+    role = dataclasses.replace(host.role, file=host.role.file.model_copy(update={"packages": role_packages}))
+    return dataclasses.replace(host, role=role, **{"packages": (), "files": (), "run": (), **more})  # type: ignore[arg-type]
+
+
+def test_a_node_that_needs_nothing_more_stands_on_the_base() -> None:
+    assert recipes_of(node(("curl",)), BASE, BASE_PACKAGES) == ()
+
+
+def test_role_packages_own_packages_and_own_files_lie_on_each_other() -> None:
+    recipes = recipes_of(
+        node(("nginx", "curl"), packages=("jq", "nginx"), files=(NodeFile("/etc/x", b"x", 0o644),), run=("true",)), BASE, BASE_PACKAGES
+    )
+    role, own, machine = recipes
+    assert role == PackageRecipe(BASE, ("nginx",))
+    assert own == PackageRecipe(role.digest, ("jq",))
+    assert isinstance(machine, MachineRecipe)
+    assert machine.parent == own.digest
+    assert (machine.files[0].path, machine.run) == ("/etc/x", ("true",))
+
+
+def test_two_nodes_of_a_role_share_its_layer() -> None:
+    assert recipes_of(node(("nginx",)), BASE, BASE_PACKAGES) == recipes_of(node(("nginx", "bash")), BASE, BASE_PACKAGES)
+
+
+def test_commands_alone_make_a_layer_on_the_base() -> None:
+    (machine,) = recipes_of(node(run=("true",)), BASE, BASE_PACKAGES)
+    assert machine == MachineRecipe(BASE, (), ("true",))
