@@ -14,7 +14,7 @@ fi
 shift 2
 
 mkdir -p "$place"/{etc,lib,cache,home}
-printf 'user = "root"\ngroup = "root"\nsecurity_driver = "none"\ncgroup_controllers = []\n' >"$place/etc/qemu.conf"
+printf 'user = "root"\ngroup = "root"\nsecurity_driver = "none"\ncgroup_controllers = []\nstdio_handler = "file"\n' >"$place/etc/qemu.conf"
 printf 'auth_unix_rw = "none"\nunix_sock_group = "root"\n' >"$place/etc/libvirtd.conf"
 cat >"$place/network.xml" <<'END'
 <network>

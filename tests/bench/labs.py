@@ -25,7 +25,7 @@ def render_lab(nodes: int, subnet: int = 0) -> str:
     """A lab file of `nodes` nodes in 10.`subnet`.0.0/16; another subnet makes it a lab that the machine never saw."""
     switches = switches_for(nodes)
     hosts = nodes - switches
-    machines = [f"  {_names('pc', hosts)}: {{role: host, memory: 256 MiB}}"]
+    machines = [f"  {_names('pc', hosts)}: {{role: host, memory: 256MiB}}"]
     links = [f"  - pc{host}:eth1 -- {_port_of(host)}" for host in range(1, hosts + 1) if switches]
     if switches:
         machines.append(f"  {_names('sw', switches)}: l2-switch")
