@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from labctl.errors import CommandError, HostError, LabError, StepError
-from labctl.host import account, kernel_features, machine, software
+from labctl.host import account, kernel_features, machine, software, start_trial
 from labctl.host.accelerator import Accelerator, prove_accelerator
 from labctl.host.finding import Argv, Finding, State
 from labctl.host.places import cache_directory, extra_images_directory, images_directory, state_directory
@@ -111,6 +111,7 @@ def _probes() -> Iterator[Finding]:
     yield from _guarded("libvirt-python", lambda: (software.probe_libvirt_module(family),))
     yield from _guarded("subordinate-ids", lambda: (account.probe_subordinate_ids(who),))
     yield from _guarded("sockets", lambda: (machine.probe_sockets(_made(state)),))
+    yield from _guarded("start", lambda: (start_trial.probe_start(cache_directory()),))
     yield from _guarded("namespaces", lambda: kernel_features.probe_instance(_made(state)))
 
 

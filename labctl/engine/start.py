@@ -21,6 +21,8 @@ from labctl.engine.session import Session
 from labctl.engine.warm import start_clone, warm_image
 from labctl.errors import StepError
 from labctl.host.accelerator import Accelerator
+from labctl.host.places import cache_directory
+from labctl.host.start_trial import FAILS, known_trial
 from labctl.host.warmstarts import SavedMachine
 from labctl.lab.plan import BootNode, ConfigureNode, MakeNode, Plan, RestartNode, StartInstance, Step, hardware_of, setup_of
 from labctl.lab.topology import Lab
@@ -93,7 +95,7 @@ def _start_nodes(
     work = [todo for todo in plan.steps if isinstance(todo, MakeNode | BootNode | RestartNode | ConfigureNode)]
     rendered = render(lab, tuple(todo.subject for todo in work))
     new = [todo.subject for todo in work if isinstance(todo, MakeNode)]
-    warm = {} if way is Way.COLD else _warm_images(session, lab, layers, new, report)
+    warm = {} if way is Way.COLD else _try_warm_images(session, lab, layers, new, report)
     errors: list[StepError] = []
     with ThreadPoolExecutor(max_workers=cpu_count() or 1) as pool:
         starter = _Starter(session, lab, layers, warm, rendered, to_be_saved, report)
@@ -108,6 +110,21 @@ def _start_nodes(
         also = "; ".join(error.what for error in errors[1:])
         errors[0].hint = "; also: ".join(part for part in (errors[0].hint, also) if part)
         raise errors[0]
+
+
+def _try_warm_images(
+    session: Session, lab: Lab, layers: "Layers", names: Sequence[str], report: Reporter
+) -> Mapping[str, SavedMachine]:  # fmt: skip
+    """What nodes are cloned from; nothing where clones do not start on this host: then they are booted, and that is said."""
+    trial = known_trial(cache_directory(), session.record.accelerator)
+    if trial is not None and trial.way == FAILS:
+        report(Event("warning", f"clones do not start on this host ({trial.why}); machines are booted"))
+        return {}
+    try:
+        return _warm_images(session, lab, layers, names, report)
+    except StepError as failed:
+        report(Event("warning", f"no machine can be cloned ({failed.what}: {failed.why}); machines are booted"))
+        return {}
 
 
 def _warm_images(

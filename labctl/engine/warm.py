@@ -4,6 +4,7 @@ Owns how one is made (in a scratch instance, without a NIC: a NIC's MAC travels 
 a file of its own when the lab is to be saved afterwards, else the saved one, copied where it is written.
 """
 
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,11 +13,13 @@ from labctl.engine.events import Reporter, step
 from labctl.engine.instances import NodeRecord
 from labctl.engine.links import nic_at
 from labctl.engine.nodes import domain_spec, management_nic
-from labctl.engine.scratch import NAME, boot_scratch, scratch_session
+from labctl.engine.scratch import NAME, boot_scratch, scratch_session, scratch_spec
 from labctl.engine.session import Session, disk_of, make_overlay
+from labctl.errors import StepError
 from labctl.host.accelerator import Accelerator
 from labctl.host.domain_xml import Ram
 from labctl.host.places import cache_directory
+from labctl.host.start_trial import FAILS, WORKS, remember_trial
 from labctl.host.warmstarts import MachineKey, SavedMachine, SavedStore, copy_ram, machine_key
 from labctl.lab.data import TEMPLATES
 
@@ -60,6 +63,28 @@ def _boot_and_save(layer: "LayerFiles", saved: SavedMachine, memory_mib: int, cp
         session.hypervisor.pause(NAME)
         session.hypervisor.save_state(NAME, saved.state)
         session.hypervisor.stop(NAME)
+        _try(session, layer, saved, memory_mib, cpus)
+
+
+def _try(session: Session, layer: "LayerFiles", saved: SavedMachine, memory_mib: int, cpus: int) -> None:
+    """Start what was saved once, and remember how that went: it decides how machines start on this host."""
+    cache, kind = cache_directory(), session.record.accelerator
+    began = time.monotonic()
+    disk = session.record.directory / "trial.qcow2"
+    try:
+        make_overlay(saved.disk, disk)
+        ram = Ram(saved.ram, shared=False, incoming=True)
+        spec = scratch_spec(session.record, layer, disk, memory_mib=memory_mib, cpus=cpus, ram=ram)
+        spec = replace(spec, disk_chain=(saved.disk, *layer.disks))
+        session.hypervisor.start_saved(spec, saved.state)
+        session.hypervisor.resume(NAME)
+        session.agent(NAME).wait_until_up(session.deadline(ANSWER_S), every_s=0.02)
+    except StepError as failed:
+        remember_trial(cache, kind, FAILS, f"{failed.what}: {failed.why}")
+        raise
+    finally:
+        session.hypervisor.stop(NAME)
+    remember_trial(cache, kind, WORKS, f"tried: its agent answered after {time.monotonic() - began:.1f} s")
 
 
 def start_clone(session: Session, node: NodeRecord, layer: "LayerFiles", saved: SavedMachine, *, to_be_saved: bool) -> NodeRecord:

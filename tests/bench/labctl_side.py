@@ -86,7 +86,7 @@ def open_labctl() -> Iterator[Labctl]:
     """A labctl whose labs and checkpoints are gone afterwards. On the disk where the user's own would lie."""
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     home.mkdir(parents=True, exist_ok=True)
-    subprocess.run((*COMMAND, "image", "build"), check=True, stdout=subprocess.DEVNULL)
+    subprocess.run((*COMMAND, "image", "build"), check=True, capture_output=True)
     with tempfile.TemporaryDirectory(prefix="labctl-bench-", dir=home) as place:
         labctl = Labctl(Path(place))
         try:

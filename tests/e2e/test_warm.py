@@ -110,3 +110,8 @@ def test_a_machine_that_cannot_be_cloned_is_booted(labctl: Labctl, tmp_path: Pat
     subprocess.run(("sync",), check=True)
     labctl("reset")
     assert labctl.text("exec", "pc1", "--", "hostname").strip() == "pc1"
+
+
+def test_doctor_tells_which_way_of_starting_was_tried_here(copies: Labctl) -> None:
+    found = {finding["id"]: finding for finding in copies.json("doctor")["findings"]}
+    assert found["start"]["state"] == "ok", found["start"]
