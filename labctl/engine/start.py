@@ -17,6 +17,7 @@ from labctl.engine.events import Event, Reporter, step
 from labctl.engine.instances import NodeRecord, write_record
 from labctl.engine.journal import Journal
 from labctl.engine.provision import Rendered, provision_node, render
+from labctl.engine.saved_cache import trim
 from labctl.engine.session import Session
 from labctl.engine.warm import start_clone, warm_image
 from labctl.errors import StepError
@@ -54,6 +55,7 @@ def start_lab(session: Session, lab: Lab, layers: "Layers", plan: Plan, way: Way
         place = save_lab(session, digest, report)
         start_from(session, place, lab, layers, [node.name for node in lab.nodes], report)
     _remember(session, str(checkpoint_store().find(digest) or ""))  # what `reset` goes back to: this lab in this variant, or nothing
+    trim()
 
 
 def _start_known(session: Session, lab: Lab, layers: "Layers", digest: str, report: Reporter) -> bool:

@@ -29,8 +29,7 @@ SECRETS = {
     "kernel random numbers": "head -c 32 /dev/urandom | od -An -tx1",
     "SSH host key": "cut -d' ' -f2 /etc/ssh/ssh_host_ed25519_key.pub",
     "machine-id": "cat /etc/machine-id",
-    "journal's id": "until ls /run/log/journal/$(cat /etc/machine-id)/system.journal /var/log/journal/$(cat /etc/machine-id)/system.journal "
-    "2>/dev/null; do sleep 0.2; done",
+    "journal's id": "until ls -d /run/log/journal/$(cat /etc/machine-id) 2>/dev/null; do sleep 0.2; done",
     "OpenSSL's random numbers": "rm -f /tmp/key; ssh-keygen -q -t ecdsa -N '' -f /tmp/key && cut -d' ' -f2 /tmp/key.pub",
     "name": "hostname",
 }

@@ -1,0 +1,83 @@
+"""The cache of saved machines keeps to its limit and takes away nothing that is used."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from labctl.engine.checkpoints import checkpoint_store
+from labctl.engine.instances import InstanceRecord, NodeRecord, make_directory, write_record
+from labctl.engine.saved_cache import limit_bytes, trim
+from labctl.engine.warm import warm_store
+from labctl.errors import UsageError
+from labctl.host.warmstarts import SavedStore
+
+MIB = 2**20
+
+
+@pytest.fixture(autouse=True)
+def _own_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+def saved(store: SavedStore, digest: str, age: int, chain: tuple[str, ...] = ()) -> Path:
+    """A saved machine of one MiB, last used `age` seconds ago."""
+
+    def build(place: Path) -> None:
+        (place / "ram").write_bytes(os.urandom(MIB))
+
+    place = store.make(digest, build, {"chains": {"pc1": [digest, *chain]}})
+    os.utime(place / "whole", (1_700_000_000 - age,) * 2)
+    return place
+
+
+def test_the_least_recently_used_goes_first_and_only_as_much_as_is_over() -> None:
+    old, middle, new = (saved(checkpoint_store(), name, age) for name, age in (("old", 30), ("middle", 20), ("new", 10)))
+    assert trim(10 * MIB) == ()
+    assert trim(2 * MIB + MIB // 2) == (old,)
+    assert not old.exists()
+    assert middle.exists()
+    assert new.exists()
+
+
+def test_what_a_checkpoint_an_instance_or_nothing_lies_on() -> None:
+    base = saved(warm_store(), "warm", 40)
+    above = saved(checkpoint_store(), "checkpoint", 30, (f"{base}/disk.qcow2",))
+    unused = saved(warm_store(), "unused", 20)
+    directory = make_directory("l2")
+    node = NodeRecord("pc1", 0, "host", 256, 1, "u", "169.254.1.0", (), "layer", (f"{above}/pc1/disk.qcow2", f"{base}/disk.qcow2"))
+    write_record(
+        InstanceRecord(
+            id="l2", lab="l2", file="", variant="default", digest="", directory=directory, short="/srv", created=1.0,
+            accelerator="tcg", time_scale=4.0, nodes=(node,), checkpoint=str(above),
+        )
+    )  # fmt: skip
+    assert trim(0) == (unused,)
+    assert base.exists()
+    assert above.exists()
+
+
+def test_a_checkpoint_that_goes_frees_what_it_lay_on() -> None:
+    base = saved(warm_store(), "warm", 10)
+    above = saved(checkpoint_store(), "checkpoint", 30, (f"{base}/disk.qcow2",))
+    assert trim(0) == (above, base)
+
+
+def test_a_half_made_directory_is_never_found(tmp_path: Path) -> None:
+    store = SavedStore(tmp_path / "saved")
+
+    def fails(place: Path) -> None:
+        (place / "ram").write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        store.make("digest", fails, {})
+    assert store.find("digest") is None
+    assert [entry for entry in (tmp_path / "saved").iterdir() if not entry.name.startswith(".")] == []
+
+
+def test_a_limit_that_is_no_number_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LABCTL_SAVED_GIB", "much")
+    with pytest.raises(UsageError):
+        limit_bytes()
