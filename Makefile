@@ -1,7 +1,7 @@
 # What a person types. Each target is one script or one program; `make` alone lists them.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types unit packaging-test e2e bench docs clean
+.PHONY: help setup demo test lint types unit packaging-test e2e bench bench-vagrant bench-empty docs clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,8 +30,14 @@ packaging-test: ## the wheel, built and installed elsewhere
 e2e: ## tests on real machines only
 	@packaging/check.sh e2e
 
-bench: setup ## how long things take here; prints, proves nothing
-	@. packaging/where.sh && as_user python tests/bench/run.py
+bench: setup ## how long things take here (QUICK=1: a short form); writes docs/performance.md, proves nothing
+	@tests/bench/bench.sh $(if $(QUICK),--quick)
+
+bench-vagrant: setup ## the same against Vagrant, which it installs
+	@packaging/vagrant-setup.sh && tests/bench/bench.sh $(if $(QUICK),--quick)
+
+bench-empty: setup ## adds what a CI runner with an empty cache needs to prove all labs; takes as long as they do
+	@tests/bench/bench.sh --empty
 
 docs: setup ## writes the generated pages of docs/ again
 	@. packaging/where.sh && export PYTHONDONTWRITEBYTECODE=1 && \

@@ -5,6 +5,7 @@ as root beside a libvirtd of its own, `report` from what both left. Nothing is j
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -14,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # also when it is 
 from tests.bench.labctl_side import CommandFailed, LabctlSide, open_labctl
 from tests.bench.page import render_page, render_tables
 from tests.bench.plot import draw_growth
+from tests.bench.runner import measure_runner
 from tests.bench.samples import Samples
 from tests.bench.vagrant_side import VagrantFailed, VagrantSide
 
@@ -44,6 +46,11 @@ def measure_labctl(chosen: argparse.Namespace, samples: Samples) -> bool:
             labctl.down_all()
 
 
+def measure_empty(chosen: argparse.Namespace, samples: Samples) -> bool:
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return run_parts({"empty": lambda: measure_runner(samples, cache)}, "", samples)
+
+
 def measure_vagrant(chosen: argparse.Namespace, samples: Samples) -> bool:
     side = VagrantSide(chosen.box.resolve(), chosen.place.resolve(), samples, runs=1 if chosen.quick else 2)
     side.describe()
@@ -60,7 +67,7 @@ def report(chosen: argparse.Namespace, samples: Samples) -> bool:
     return True
 
 
-STEPS = {"labctl": measure_labctl, "vagrant": measure_vagrant, "report": report}
+STEPS = {"labctl": measure_labctl, "empty": measure_empty, "vagrant": measure_vagrant, "report": report}
 
 
 def main() -> int:
