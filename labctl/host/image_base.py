@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from labctl.errors import HostError
-from labctl.host.image_initrd import initrd_entries, load_order, render_cpio, unpack_kernel
+from labctl.host.image_initrd import initrd_entries, load_order, render_cpio
 from labctl.host.image_recipe import DISK_MIB, BaseRecipe
 from labctl.host.image_sources import SUITE, apt_options, host_source_lines, keyring
 from labctl.host.image_tools import Tell, mmdebstrap, require_room, run_as_root, scratch_place, tree_place
@@ -129,5 +129,5 @@ def make_kernel(tree: Path, templates: Path, build: Path) -> None:
         order = load_order(content(f"{modules}/modules.dep").decode(), wanted, builtin)
         loaded = {path.rsplit("/", 1)[-1]: content(f"{modules}/{path}") for path in order}
         entries = initrd_entries((templates / "initrd-init").read_bytes(), content("./usr/bin/busybox"), loaded)
-        (build / "vmlinuz").write_bytes(unpack_kernel(content(kernel)))
+        (build / "vmlinuz").write_bytes(content(kernel))
         (build / "initrd").write_bytes(render_cpio(entries))

@@ -1,19 +1,14 @@
-"""A node's kernel and initrd, made from the base image's file tree: the kernel unpacked, the initrd with a handful of modules.
+"""A node's initrd, made from the base image's file tree: one program, and the handful of modules that find the disk.
 
-Owns what is read of the kernel's image (Documentation/arch/x86/boot.rst), of modules.dep(5), and the cpio format
-(Documentation/driver-api/early-userspace/buffer-format.rst). Pure; which files go in is the caller's.
+Owns what is read of modules.dep(5), and the cpio format (Documentation/driver-api/early-userspace/buffer-format.rst). Pure; which
+files go in is the caller's.
 """
 
-import lzma
 import stat
-import struct
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from labctl.errors import HostError
-
-ELF = b"\x7fELF"
-LZ4_LEGACY = b"\x02\x21\x4c\x18"
 
 
 @dataclass(frozen=True)
@@ -80,74 +75,3 @@ def initrd_entries(init: bytes, busybox: bytes, modules: Mapping[str, bytes]) ->
         Entry("modules/order", stat.S_IFREG | 0o644, "".join(f"{name}\n" for name in modules).encode()),
         *(Entry(f"modules/{name}", stat.S_IFREG | 0o644, content) for name, content in modules.items()),
     )
-
-
-def unpack_kernel(image: bytes) -> bytes:
-    """The ELF kernel within a bzImage, or `image` itself where it is packed in a way not known here.
-
-    QEMU starts an ELF kernel by its PVH note at once (docs/system/i386/pvh in its manual), where a packed one unpacks itself, emulated.
-    """
-    header = 0x1F1
-    if image[header + 0x11 : header + 0x15] != b"HdrS":
-        return image
-    sectors = image[header] or 4
-    offset, length = struct.unpack_from("<II", image, 0x248)
-    payload = image[(sectors + 1) * 512 + offset :][:length]
-    kernel = _unpack(payload)
-    return kernel if kernel.startswith(ELF) else image
-
-
-def _unpack(payload: bytes) -> bytes:
-    if payload.startswith(LZ4_LEGACY):
-        return unpack_lz4_legacy(payload)
-    if payload.startswith(b"\xfd7zXZ"):
-        return lzma.LZMADecompressor().decompress(payload)
-    return payload
-
-
-def unpack_lz4_legacy(data: bytes) -> bytes:
-    """The content of an LZ4 "legacy frame" (lz4_Frame_format.md), as the kernel's build makes it."""
-    out, place = [], len(LZ4_LEGACY)
-    while place + 4 <= len(data):
-        (size,) = struct.unpack_from("<I", data, place)
-        if size == 0 or place + 4 + size > len(data):
-            break  # what follows the last block is the kernel build's own note of the size
-        out.append(unpack_lz4_block(data[place + 4 : place + 4 + size]))
-        place += 4 + size
-    return b"".join(out)
-
-
-def unpack_lz4_block(block: bytes) -> bytes:
-    """One block, by lz4_Block_format.md."""
-    out = bytearray()
-    place, end = 0, len(block)
-    while place < end:
-        token = block[place]
-        literals, place = _lz4_length(block, place + 1, token >> 4)
-        out += block[place : place + literals]
-        place += literals
-        if place >= end:
-            break
-        distance = block[place] | block[place + 1] << 8
-        length, place = _lz4_length(block, place + 2, token & 15)
-        _copy_back(out, distance, length + 4)
-    return bytes(out)
-
-
-def _lz4_length(block: bytes, place: int, length: int) -> tuple[int, int]:
-    if length == 15:
-        while True:
-            more = block[place]
-            place += 1
-            length += more
-            if more != 255:
-                break
-    return length, place
-
-
-def _copy_back(out: bytearray, distance: int, length: int) -> None:
-    start = len(out) - distance
-    if distance >= length:
-        out += out[start : start + length]
-    else:
-        out += (bytes(out[start:]) * (length // distance + 1))[:length]

@@ -10,7 +10,7 @@ import tarfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from labctl.errors import CommandError, StepError
+from labctl.errors import CommandError, HostError, StepError
 from labctl.host.image_difference import Change, attributes_of, change_of, complaints_of, parse_paths, parse_removed, render_debugfs
 from labctl.host.image_overlay import make_overlay
 from labctl.host.image_sources import apt_options, host_source_lines
@@ -104,6 +104,8 @@ def build_packages(parent: Sequence[Path], packages: Sequence[str], build: Path,
 
 def install(build: Path, packages: Sequence[str], size_bytes: int) -> None:
     """Run apt; leaves changes.tar, before.types and removed in `build`."""
+    if removing := [name for name in packages if name.endswith("-")]:
+        raise HostError(f"'{removing[0]}' is no name of a package", why="to apt a name that ends in - means removal")
     (build / "sources").write_text("".join(f"{line}\n" for line in host_source_lines()))
     options = apt_options()
     try:

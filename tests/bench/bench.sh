@@ -17,11 +17,12 @@ print(max(bases, key=lambda layer: layer["built"])["place"])'
 }
 
 run_vagrant() {
-  local place
+  local place layer
+  layer=$(box_from_layer)
   place=$(mktemp -d -p /var/tmp labctl-bench.XXXXXX)
-  trap 'as_root rm -rf --one-file-system "'"$place"'"' EXIT
+  trap 'as_root rm -rf --one-file-system "$place"' EXIT
   mkdir "$place/box" "$place/session"
-  "$checkout/packaging/vagrant-box.sh" "$(box_from_layer)" "$place/box"
+  "$checkout/packaging/vagrant-box.sh" "$layer" "$place/box"
   "$checkout/packaging/vagrant-session.sh" "$place/session" env PYTHONDONTWRITEBYTECODE=1 "$python" "$(tree)/tests/bench/run.py" vagrant \
     --samples "$samples" --box "$place/box" --place "$place/labs" "$@"
 }
@@ -33,7 +34,8 @@ else
   as_user rm -f "$samples"
   as_user python -B tests/bench/run.py labctl --samples "$samples" "$@" || failed=1
   if command -v vagrant >/dev/null; then
-    run_vagrant "$@" || failed=1
+    (run_vagrant "$@") & # so that errexit holds inside
+    wait $! || failed=1
   else
     say "bench: Vagrant is not here, so this is labctl's side only; make bench-vagrant installs it and runs both"
   fi

@@ -25,5 +25,6 @@ def probe_machine() -> dict[str, str]:
         "machine": f"{os.cpu_count()} cores, {cpu[0] if cpu else platform.machine()}, {round(int(memory_kib) / 2**20)} GiB of memory",
         "kernel": platform.release().split("-")[0],
         "QEMU": first_line("qemu-system-x86_64", "--version").removeprefix("QEMU emulator version "),
+        "load before it began": f"{os.getloadavg()[0]:.1f}",
         "libvirt": first_line("libvirtd", "--version").rpartition(" ")[2],
     }

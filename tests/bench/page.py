@@ -31,7 +31,7 @@ CI_ROWS = (
 def render_page(samples: Samples, *, drawn: bool) -> str:
     """All of docs/performance.md."""
     parts = [
-        "# Performance\n\nWritten by `make bench`; see there how to do it on your machine.\n",
+        "# Performance\n\nWritten by `make bench`, which does the same on your machine; `make bench-vagrant` measures both sides.\n",
         _table(("", ""), sorted(samples.about.items())),
         "## Commands\n\n" + HOW,
         commands_table(samples),

@@ -19,7 +19,7 @@ set xtics ({tics})
 set grid ytics linecolor "#dddddd"
 set border 3
 set tics nomirror
-set key left top reverse Left
+set key below reverse Left width 2
 {data}
 plot {curves}
 """
@@ -33,8 +33,8 @@ def render_script(samples: Samples) -> str:
         if sizes:
             data.append(f"${way} << END\n" + "\n".join(_point(samples, way, nodes) for nodes in sizes) + "\nEND")
             style = f'linecolor "{COLOURS[way]}"'
-            curves.append(f"${way} using 1:2 with linespoints pointtype 7 pointsize 0.6 linewidth 2 {style} title '{WORDS[way]}'")
-            curves.append(f"${way} using 1:2:3:4 with yerrorbars pointtype 0 {style} notitle")
+            curves.append(f"${way} using 1:2:3:4 with yerrorbars pointtype -1 linewidth 1 {style} notitle")
+            curves.append(f"${way} using 1:2 with linespoints pointtype 7 pointsize 0.5 linewidth 2 {style} title '{WORDS[way]}'")
     return SCRIPT.format(tics=", ".join(map(str, SIZES)), data="\n".join(data), curves=", ".join(curves)) if curves else ""
 
 

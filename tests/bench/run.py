@@ -29,6 +29,7 @@ def run_parts(parts: Mapping[str, Callable[[], None]], chosen: str, samples: Sam
         samples.forget_failure(name)
         try:
             parts[name]()
+            print(f"bench: {name}: done", flush=True)
         except (CommandFailed, VagrantFailed) as failed:
             samples.fail(name, str(failed))
             print(f"bench: {name}: {failed}", file=sys.stderr)

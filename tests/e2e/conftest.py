@@ -6,6 +6,7 @@ they are built once.
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -62,6 +63,12 @@ def new_labctl(place: Path) -> Iterator[Labctl]:
     yield labctl
     for record in labctl.instances.glob("*/instance.json"):
         labctl("down", "--instance", record.parent.name, status=None)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _ctrl_c_works() -> None:
+    """Where the tests run in the background, a shell lets them ignore SIGINT, and so would what they start."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)

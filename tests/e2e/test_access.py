@@ -1,6 +1,8 @@
 """Ways into a running lab, each with real traffic: exec, cp, ssh, a forward through ssh-config, open, capture, console, links."""
 
 import json
+import os
+import select
 import socket
 import subprocess
 import time
@@ -10,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import Labctl, new_labctl
+from tests.e2e.conftest import COMMAND, Labctl, new_labctl
 
 pytestmark = pytest.mark.e2e
 
@@ -152,10 +154,10 @@ def test_a_pulled_cable_takes_the_carrier_from_both_ends_and_a_host_moves_port(l
     assert lab.text("exec", "sw1", "--", "cat", "/sys/class/net/port1/carrier").strip() == "0"
     lab("exec", "pc1", "--", "ping", "-c", "1", "-W", "2", "192.168.1.12", status=1)
     lab("link", "restore", "pc1:eth1")
-    lab("exec", "pc1", "--", "ping", "-c", "1", "-W", "5", "192.168.1.12")
+    lab("exec", "pc1", "--", "ping", "-c", "4", "-W", "5", "192.168.1.12")
     lab("link", "move", "pc1:eth1", "sw1:port4")
     assert lab.text("exec", "sw1", "--", "cat", "/sys/class/net/port1/carrier").strip() == "0"
-    lab("exec", "pc1", "--", "ping", "-c", "1", "-W", "5", "192.168.1.12")
+    lab("exec", "pc1", "--", "ping", "-c", "4", "-W", "5", "192.168.1.12")
 
 
 def test_a_second_up_changes_nothing_and_says_so(lab: Labctl) -> None:
@@ -183,3 +185,21 @@ def test_halt_and_start_keep_the_disk(lab: Labctl) -> None:
     assert lab.text("exec", "pc2", "--", "cat", "/root/note").strip() == "kept"
     lab("reset", "pc2")
     lab("exec", "pc2", "--", "test", "-e", "/root/note", status=1)
+
+
+def test_the_console_shows_a_prompt_with_the_nodes_name(lab: Labctl) -> None:
+    ours, theirs = os.openpty()
+    with subprocess.Popen((*COMMAND, "console", "pc2"), env=lab.environment, stdin=theirs, stdout=theirs, stderr=theirs) as console:
+        os.close(theirs)
+        try:
+            said, deadline = b"", time.monotonic() + 60
+            while b"root@pc2" not in said:
+                assert time.monotonic() < deadline, said
+                os.write(ours, b"\r")
+                if select.select([ours], [], [], 1)[0]:
+                    said += os.read(ours, 4096)
+            os.write(ours, b"\x1d")  # Ctrl-] leaves it
+            console.wait(timeout=20)
+        finally:
+            console.kill()
+            os.close(ours)

@@ -47,7 +47,7 @@ def test_up_carries_out_what_the_file_has_changed_and_keeps_disks_unless_told(la
     labctl("up", lab, "--replace")
     labctl("exec", "pc1", "--", "tree", "--version")
     labctl("exec", "pc1", "--", "test", "-e", "/root/note", status=1)
-    labctl("exec", "pc1", "--", "ping", "-c", "1", "-W", "5", "192.168.1.12")
+    labctl("exec", "pc1", "--", "ping", "-c", "4", "-W", "5", "192.168.1.12")
 
 
 def test_a_lab_of_ones_own_comes_up_and_its_check_is_proven(labctl: Labctl, tmp_path: Path) -> None:
@@ -96,7 +96,7 @@ def test_an_interrupted_up_says_what_is_left_and_goes_on_from_there(labctl: Labc
     assert process.returncode == 130, said.decode()
     assert b"Traceback" not in said
     labctl("up", lab)
-    labctl("exec", "pc1", "--", "ping", "-c", "1", "-W", "5", "192.168.1.12")
+    labctl("exec", "pc1", "--", "ping", "-c", "4", "-W", "5", "192.168.1.12")
     labctl("down", "changing")
     assert processes_of(labctl.state) == []
 

@@ -83,7 +83,7 @@ def test_a_point_brings_disks_memory_cables_and_settings_back(copies: Labctl) ->
     copies("checkpoint", "rm", "before")
     copies("reset")
     copies("exec", "pc1", "--", "test", "-e", "/root/note", status=1)
-    copies("exec", "pc1", "--", "ping", "-c", "1", "-W", "5", "192.168.1.12")
+    copies("exec", "pc1", "--", "ping", "-c", "4", "-W", "5", "192.168.1.12")
 
 
 def test_two_ups_at_the_same_moment_make_one_warm_image(labctl: Labctl, tmp_path: Path) -> None:

@@ -1,14 +1,9 @@
-"""The initrd's archive, the order of modules, and unpacking a kernel."""
-
-import shutil
-import struct
-import subprocess
-from pathlib import Path
+"""The initrd's archive, and the order of modules."""
 
 import pytest
 
 from labctl.errors import HostError
-from labctl.host.image_initrd import Entry, initrd_entries, load_order, render_cpio, unpack_kernel, unpack_lz4_block, unpack_lz4_legacy
+from labctl.host.image_initrd import Entry, initrd_entries, load_order, render_cpio
 
 MODULES_DEP = """\
 kernel/drivers/virtio/virtio.ko: kernel/drivers/virtio/virtio_ring.ko
@@ -58,45 +53,3 @@ def test_a_module_built_into_the_kernel_is_not_loaded() -> None:
 def test_a_module_that_the_kernel_does_not_have_is_named() -> None:
     with pytest.raises(HostError, match="no module ext5"):
         load_order(MODULES_DEP, ["ext5"])
-
-
-def test_an_lz4_block_with_literals_a_match_and_an_overlapping_match() -> None:
-    block = (
-        bytes([0x40]) + b"abcd" + struct.pack("<H", 4) + bytes([0x1F]) + b"-" + struct.pack("<H", 1) + bytes([20]) + bytes([0x20]) + b"xy"
-    )
-    assert unpack_lz4_block(block) == b"abcd" + b"abcd" + b"-" + b"-" * (15 + 20 + 4) + b"xy"
-
-
-def test_a_legacy_frame_ends_before_the_size_that_a_kernels_build_appends() -> None:
-    block = bytes([0x50]) + b"hello"
-    assert unpack_lz4_legacy(b"\x02\x21\x4c\x18" + struct.pack("<I", len(block)) + block + struct.pack("<I", 5)) == b"hello"
-
-
-@pytest.mark.skipif(shutil.which("lz4") is None, reason="lz4 is not installed")
-def test_what_lz4_packed_is_unpacked(tmp_path: Path) -> None:
-    content = Path("/bin/sh").resolve().read_bytes() + bytes(100_000) + b"abc" * 50_000
-    (tmp_path / "content").write_bytes(content)
-    subprocess.run(["lz4", "-q", "-l", "-9", str(tmp_path / "content"), str(tmp_path / "packed")], check=True)
-    assert unpack_lz4_legacy((tmp_path / "packed").read_bytes()) == content
-
-
-def bzimage(payload: bytes) -> bytes:
-    """A boot sector and one of set-up, then `payload`, by Documentation/arch/x86/boot.rst."""
-    image = bytearray(1024)
-    image[0x1F1] = 1
-    image[0x202:0x206] = b"HdrS"
-    struct.pack_into("<II", image, 0x248, 16, len(payload))
-    return bytes(image) + bytes(16) + payload
-
-
-def test_an_elf_kernel_is_taken_out_of_its_image() -> None:
-    kernel = b"\x7fELF" + b"code"
-    block = bytes([0x80]) + kernel
-    packed = b"\x02\x21\x4c\x18" + struct.pack("<I", len(block)) + block
-    assert unpack_kernel(bzimage(packed)) == kernel
-
-
-def test_a_kernel_packed_in_an_unknown_way_stays_as_it_is() -> None:
-    image = bzimage(b"\x28\xb5\x2f\xfd unknown here")
-    assert unpack_kernel(image) == image
-    assert unpack_kernel(bytes(2048)) == bytes(2048)

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from labctl.errors import CommandError, HostError, TimedOut
+from labctl.host.image_packages import install
 from labctl.host.image_tools import explained, no_room, remove_tree, require_room, run_long
 
 
@@ -50,6 +51,11 @@ def test_a_program_that_does_not_end_is_stopped(tmp_path: Path) -> None:
     assert run_long(["sh", "-c", "echo said"], tmp_path, timeout_s=5).text == "said\n"
     with pytest.raises(CommandError, match="status 3"):
         run_long(["sh", "-c", "exit 3"], tmp_path, timeout_s=5)
+
+
+def test_a_name_that_apt_would_take_for_a_removal_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(HostError, match="'bash-' is no name"):
+        install(tmp_path, ["nginx", "bash-"], 1)
 
 
 def test_removing_what_is_not_there_is_no_failure(tmp_path: Path) -> None:
