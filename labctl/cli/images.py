@@ -111,6 +111,20 @@ def image_export(
     reader.remark(f"written: {file}, {count} {'layer' if count == 1 else 'layers'}, {size(file.stat().st_size)}")
 
 
+@verb("image key", MACHINE, "labctl image key", "labctl image key --saved", group=image)
+def image_key(
+    reader: Reader,
+    saved: Annotated[bool, typer.Option("--saved", help="Of saved machines too, which only such a machine can start.")] = False,
+) -> None:
+    """Print a key for a CI service's cache of ~/.cache/labctl: another key means that what is in the cache would be built again.
+
+    Image layers fit every machine. Saved machines fit the same QEMU and accelerator; under KVM also the same processor.
+    """
+    from labctl.engine.images import cache_key
+
+    reader.say(cache_key(saved=saved))
+
+
 @verb("image import", MACHINE, "labctl image import class.tar.zst", group=image)
 def image_import(reader: Reader, file: Annotated[Path, typer.Argument(metavar="FILE", help="What image export wrote.")]) -> None:
     """Take layers in from a file; every digest is verified."""

@@ -4,20 +4,26 @@ Owns that chain, the order of builds (what does not depend on each other at once
 for a node's commands. How a layer is made and kept is `host/images`'s.
 """
 
+import hashlib
+import json
 import os
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from labctl.engine.events import Event, Reporter, step
 from labctl.engine.instances import InstanceRecord, list_instances
 from labctl.errors import StepError
+from labctl.host.accelerator import cached_accelerator
 from labctl.host.image_recipe import LayerFile, MachineRecipe, PackageRecipe
 from labctl.host.image_tools import interrupt_builds
 from labctl.host.images import ImageStore, LayerFiles, Removed
-from labctl.host.places import extra_images_directory, images_directory
+from labctl.host.places import cache_directory, extra_images_directory, images_directory
+from labctl.host.warmstarts import machine_key
 from labctl.lab.data import TEMPLATES
+from labctl.lab.load import load_role, role_names
 from labctl.lab.topology import Lab, Node
 
 Recipe = PackageRecipe | MachineRecipe
@@ -169,6 +175,26 @@ def run_in_machine(layer: LayerFiles, scripts: Sequence[str]) -> None:
                 )  # fmt: skip
         agent.run(CLOSE_DISK, timeout_s=session.deadline(30))
         session.hypervisor.stop(NAME)
+
+
+def cache_key(*, saved: bool = False) -> str:
+    """A key for a cache of image layers: what the base image and the roles' packages are made of, month by month.
+
+    `saved`: and what a saved machine needs to start: QEMU, labctl's machine, the accelerator, with KVM the processor.
+    """
+    parts: list[object] = [image_store().base_key(), sorted(load_role(name, None).file.packages for name in role_names(None))]
+    parts.append(datetime.now(UTC).strftime("%Y-%m"))  # packages grow old
+    if saved:
+        base = image_store().find_base()
+        known = cached_accelerator(base.kernel, base.initrd, cache=cache_directory()) if base else None
+        kind = known.kind if known else "not proven"
+        parts += [machine_key("", 0, 0, kind, TEMPLATES).digest, processor() if kind == "kvm" else "any"]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
+
+
+def processor() -> str:
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
 
 
 # --- what the image verbs show and do -------------------------------------------------------------------------------------------

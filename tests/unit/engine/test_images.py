@@ -40,3 +40,11 @@ def test_two_nodes_of_a_role_share_its_layer() -> None:
 def test_commands_alone_make_a_layer_on_the_base() -> None:
     (machine,) = recipes_of(node(run=("true",)), BASE, BASE_PACKAGES)
     assert machine == MachineRecipe(BASE, (), ("true",))
+
+
+def test_the_cache_key_is_short_stable_and_other_for_saved_machines() -> None:
+    from labctl.engine.images import cache_key
+
+    assert cache_key() == cache_key()
+    assert len(cache_key()) == 32
+    assert cache_key(saved=True) != cache_key()
