@@ -5,6 +5,7 @@ same place. Every deadline is made for KVM and grows with the accelerator.
 """
 
 import uuid
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from labctl.engine.instances import InstanceRecord, NodeRecord, PortRecord
 from labctl.engine.links import nic_at
 from labctl.engine.session import Session, disk_of, make_overlay
 from labctl.engine.waiting import wait_until
+from labctl.errors import AgentError, TimedOut
 from labctl.host import wires
 from labctl.host.domain_xml import MANAGEMENT_SLOT, DomainSpec, Nic, Ram
 from labctl.lab.plan import hardware_of, setup_of
@@ -115,9 +117,8 @@ def make_disk(record: InstanceRecord, node: NodeRecord, layer: "LayerFiles") -> 
 
 
 def halt(session: Session, node: NodeRecord) -> None:
-    """Shut the node down in order; after the deadline its plug is pulled."""
-    session.hypervisor.press_power_button(node.name)
-    try:
+    """Shut the node down in order; after the deadline its plug is pulled. By its agent: no logind listens to a power button there."""
+    with suppress(AgentError, TimedOut):
+        session.agent(node.name).run(("systemctl", "poweroff", "--no-block"), timeout_s=session.deadline(HALT_S))
         wait_until(f"{node.name} is off", lambda: node.name not in session.hypervisor.domains(), timeout_s=session.deadline(HALT_S))
-    finally:
-        session.hypervisor.stop(node.name)
+    session.hypervisor.stop(node.name)

@@ -200,12 +200,6 @@ class Hypervisor:
             if self._find(name) is not None:
                 raise HypervisorError(f"cannot stop {name}", why="it is still there after libvirt was told to destroy it")
 
-    def press_power_button(self, name: str) -> None:
-        """Ask the guest to shut down (ACPI)."""
-        domain = self._find(name)
-        if domain is not None:
-            self._call(f"shut down {name}", lambda: domain.shutdownFlags(self._libvirt.VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN))
-
     def set_carrier(self, name: str, nic: Nic) -> None:
         """Give or take the carrier at a NIC (`nic.carrier`), as a cable that is plugged in or pulled."""
         xml = render_interface(nic, self._templates)
