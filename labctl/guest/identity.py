@@ -26,19 +26,10 @@ class Identity:
     machine_id: str
 
 
-# udev gives a NIC its name at boot, by the .link file; the first time the NICs have names already. They are renamed in two rounds, since
-# the name that one is to get may be another's. A bridge or VLAN bears the MAC of its port: only what has a device is a NIC.
-SCRIPT = """\
-hostname {hostname}
-sysctl -q -p /etc/sysctl.d/70-node.conf
-[ -s /etc/machine-id ] || echo {machine_id} >/etc/machine-id
-if [ -e "$LABCTL_BEFORE/etc/ssh/ssh_host_ed25519_key" ] && [ -e /run/sshd.pid ]; then systemctl try-restart ssh.service; fi
-
+# NICs are renamed in two rounds, since the name that one is to get may be another's. A bridge or VLAN bears the MAC of its port: only
+# what has a device is a NIC.
+NAMING = """\
 nics='{nics}'
-for file in /etc/systemd/network/10-*.link; do
-  name=${{file#*/10-}}
-  case "$nics " in *=${{name%.link}}\\ *) ;; *) rm -f "$file" ;; esac
-done
 find_nic() {{ # sets `now` to the name of the NIC with this MAC, or to nothing
   for now in /sys/class/net/*; do
     if [ -e "$now/device" ]; then
@@ -69,6 +60,26 @@ for nic in $nics; do
   [ "$now" = "${{nic#*=}}" ] || ip link set dev "$now" name "${{nic#*=}}"
 done
 """
+SCRIPT = """\
+hostname {hostname}
+sysctl -q -p /etc/sysctl.d/70-node.conf
+[ -s /etc/machine-id ] || echo {machine_id} >/etc/machine-id
+if [ -e "$LABCTL_BEFORE/etc/ssh/ssh_host_ed25519_key" ] && [ -e /run/sshd.pid ]; then systemctl try-restart ssh.service; fi
+{naming}
+for file in /etc/systemd/network/10-*.link; do
+  name=${{file#*/10-}}
+  case "$nics " in *=${{name%.link}}\\ *) ;; *) rm -f "$file" ;; esac
+done
+"""
+
+# udev gives a NIC its name by the .link file, one at a time, and gives up where the name is still the kernel's for another NIC. Nodes where
+# that can happen put it right before their interfaces come up.
+NAMING_FILE = "/etc/network/name-interfaces"
+NAMING_UNIT = f"""\
+# udev cannot exchange the names of two interfaces: {NAMING_FILE} can.
+[Service]
+ExecStartPre=/bin/sh -eu {NAMING_FILE}
+"""
 
 
 def identity_files(lab: Lab, node: Node, identity: Identity) -> tuple[GuestFile, ...]:
@@ -79,6 +90,7 @@ def identity_files(lab: Lab, node: Node, identity: Identity) -> tuple[GuestFile,
         _text("/etc/sysctl.d/70-node.conf", render_sysctl(node)),
         *((_text("/etc/resolv.conf", f"nameserver {NAME_SERVER}\n"),) if node.uplink else ()),
         *(_text(f"/etc/systemd/network/10-{port.name}.link", render_link(port.name, port.mac or "")) for port in node.nics),
+        *_naming_files(node),
         _text("/root/.ssh/authorized_keys", f"{identity.authorized_key}\n", 0o600),
         _text("/etc/ssh/ssh_host_ed25519_key", identity.host_key_private, 0o600),
         _text("/etc/ssh/ssh_host_ed25519_key.pub", f"{identity.host_key_public}\n"),
@@ -87,8 +99,25 @@ def identity_files(lab: Lab, node: Node, identity: Identity) -> tuple[GuestFile,
 
 def identity_script(node: Node, identity: Identity) -> str:
     """The script that makes the running node be what its files say. A machine that booted has a machine-id of its own: it stays."""
-    nics = " ".join(f"{port.mac}={port.name}" for port in node.nics)
-    return SCRIPT.format(hostname=identity.hostname, machine_id=identity.machine_id, nics=nics)
+    return SCRIPT.format(hostname=identity.hostname, machine_id=identity.machine_id, naming=render_naming(node))
+
+
+def render_naming(node: Node) -> str:
+    """A script that gives each NIC its name, whatever names they have."""
+    return NAMING.format(nics=" ".join(f"{port.mac}={port.name}" for port in node.nics))
+
+
+def names_can_clash(node: Node) -> bool:
+    """Whether a NIC is to have the name that the kernel gives to another: eth0 is the management NIC's at first, then in order."""
+    kernel = {f"eth{number}" for number in range(len(node.nics) + 1)}
+    return any(port.name in kernel and port.name != f"eth{number}" for number, port in enumerate(node.nics, 1))
+
+
+def _naming_files(node: Node) -> tuple[GuestFile, ...]:
+    if not names_can_clash(node):
+        return ()
+    unit = "/etc/systemd/system/networking.service.d/names.conf"
+    return (_text(NAMING_FILE, f"# Run by {unit}, before ifup.\n{render_naming(node)}"), _text(unit, NAMING_UNIT))
 
 
 def render_hosts(lab: Lab, node: Node) -> str:
