@@ -109,6 +109,8 @@ def _archive(files: Sequence[GuestFile]) -> bytes:
 
 
 def _changed(files: Sequence[GuestFile], first: bool) -> str:
+    if not files:
+        return '  : >"$work/changed"'
     if first:
         return ALL_CHANGED.format(names="\n".join(file.member for file in files))
     return SOME_CHANGED.format(sums="\n".join(f"{hashlib.sha256(file.content).hexdigest()}  {file.member}" for file in files))

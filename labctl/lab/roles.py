@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from labctl.lab.model import PackageName, Text
+from labctl.lab.model import PackageName, Words
 
 FileMode = Annotated[str, Field(pattern=r"^0?[0-7]{3,4}$")]
 
@@ -30,7 +30,7 @@ class RoleFile(BaseModel):
     """`role.yaml`. `settings` and `port_settings` are JSON Schemas of kind object: one definition for loader, help and reference."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    title: Text = Field(description="what it is, in a few words")
+    title: Words = Field(description="what it is, in a few words")
     kind: Literal["host", "repeater", "hub", "bridge", "switch", "router", "firewall", "server", "container-host", "hypervisor"] = Field(
         description="its symbol in pictures"
     )

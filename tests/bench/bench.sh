@@ -2,6 +2,7 @@
 # `make bench`: labctl's side as the user that labs run as, Vagrant's as root if Vagrant is there, then tables and docs/performance.md.
 #
 #   bench.sh [--quick] [--runs N]     passed on to tests/bench/run.py
+#   bench.sh --vagrant [--quick]      only Vagrant's side, added to the last run's figures; no page is written
 #   bench.sh --empty                  only adds the row of a CI runner that starts empty to the last run's figures
 set -euo pipefail
 . "$(dirname "$0")/../../packaging/where.sh"
@@ -17,16 +18,21 @@ print(max(bases, key=lambda layer: layer["built"])["place"])'
 }
 
 run_vagrant() {
-  local place layer
+  local layer
   layer=$(box_from_layer)
   place=$(mktemp -d -p /var/tmp labctl-bench.XXXXXX)
   trap 'as_root rm -rf --one-file-system "$place"' EXIT
   mkdir "$place/box" "$place/session"
-  "$checkout/packaging/vagrant-box.sh" "$layer" "$place/box"
+  as_root "$checkout/packaging/vagrant-box.sh" "$layer" "$place/box"
   "$checkout/packaging/vagrant-session.sh" "$place/session" env PYTHONDONTWRITEBYTECODE=1 "$python" "$(tree)/tests/bench/run.py" vagrant \
     --samples "$samples" --box "$place/box" --place "$place/labs" "$@"
 }
 
+if [ "${1:-}" = --vagrant ]; then
+  shift
+  run_vagrant "$@"
+  exit
+fi
 failed=0
 if [ "${1:-}" = --empty ]; then
   as_user python -B tests/bench/run.py empty --samples "$samples" || failed=1
@@ -34,8 +40,7 @@ else
   as_user rm -f "$samples"
   as_user python -B tests/bench/run.py labctl --samples "$samples" "$@" || failed=1
   if command -v vagrant >/dev/null; then
-    (run_vagrant "$@") & # so that errexit holds inside
-    wait $! || failed=1
+    "$0" --vagrant "$@" || failed=1
   else
     say "bench: Vagrant is not here, so this is labctl's side only; make bench-vagrant installs it and runs both"
   fi

@@ -22,6 +22,7 @@ Its machines are bare; labctl's are cabled, addressed and ready, their secrets r
 """
 NO_VAGRANT = "Vagrant was not run. `make bench-vagrant` installs it and runs both sides.\n"
 CI_NOT_RUN = "Not run. `make bench-empty` runs `prove --all` with an empty cache; it takes as long as all labs do.\n"
+BUSY_CORES = 0.2  # of what else runs; above it the page says so
 CI_ROWS = (
     ("ci-empty", "empty"),
     ("ci-brought", "with the cache of another machine"),
@@ -33,6 +34,7 @@ def render_page(samples: Samples, *, drawn: bool) -> str:
     parts = [
         "# Performance\n\nWritten by `make bench`, which does the same on your machine; `make bench-vagrant` measures both sides.\n",
         _table(("", ""), sorted(samples.about.items())),
+        busy_note(samples),
         "## Commands\n\n" + HOW,
         commands_table(samples),
         "## Against Vagrant\n\n" + (VAGRANT_HOW if samples.values.get(VAGRANT) else NO_VAGRANT),
@@ -57,7 +59,29 @@ def render_tables(samples: Samples) -> str:
     """What `make bench` prints."""
     about = "; ".join(f"{name}: {value}" for name, value in sorted(samples.about.items()))
     against = vagrant_table(samples) or NO_VAGRANT
-    return "\n".join((about + "\n", commands_table(samples), against, growth_table(samples), memory_table(samples), missed_list(samples)))
+    return "\n".join(
+        (
+            about + "\n",
+            busy_note(samples),
+            commands_table(samples),
+            against,
+            growth_table(samples),
+            memory_table(samples),
+            missed_list(samples),
+        )
+    )
+
+
+def busy_note(samples: Samples) -> str:
+    """A warning, if something else ran on the machine."""
+    busy = {part: cores for part, cores in samples.busy.items() if cores >= BUSY_CORES}
+    if not busy:
+        return ""
+    parts = ", ".join(f"{part} {cores:.1f}" for part, cores in busy.items())
+    return (
+        "**Something else ran on this machine.** Cores at work in the two seconds before these parts began, when none should be: "
+        f"{parts}. Their figures are not those of an idle machine.\n"
+    )
 
 
 def commands_table(samples: Samples) -> str:

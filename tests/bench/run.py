@@ -13,6 +13,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # also when it is started by its path
 
 from tests.bench.labctl_side import CommandFailed, LabctlSide, open_labctl
+from tests.bench.machine import probe_busy_cores
 from tests.bench.page import render_page, render_tables
 from tests.bench.plot import draw_growth
 from tests.bench.runner import measure_runner
@@ -26,7 +27,7 @@ def run_parts(parts: Mapping[str, Callable[[], None]], chosen: str, samples: Sam
     good = True
     for name in names:
         print(f"bench: {name} …", flush=True)
-        samples.forget_failure(name)
+        samples.begin(name, probe_busy_cores())
         try:
             parts[name]()
             print(f"bench: {name}: done", flush=True)

@@ -26,6 +26,7 @@ class Samples:
     values: dict[str, dict[str, list[float]]] = field(default_factory=dict)
     texts: dict[str, str] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
+    busy: dict[str, float] = field(default_factory=dict)  # cores at work before each part
 
     @classmethod
     def load(cls, file: Path) -> "Samples":
@@ -47,14 +48,16 @@ class Samples:
         self.about |= facts
         self._write()
 
+    def begin(self, part: str, cores: float) -> None:
+        """Keep how busy the machine was before a part, and forget that the part failed in an earlier run."""
+        self.busy[part] = round(cores, 2)
+        self.failed.pop(part, None)
+        self._write()
+
     def fail(self, part: str, why: str) -> None:
         """Keep why a part could not be measured to its end."""
         self.failed[part] = why
         self._write()
-
-    def forget_failure(self, part: str) -> None:
-        if self.failed.pop(part, None) is not None:
-            self._write()
 
     def of(self, side: str, figure: str) -> list[float]:
         return self.values.get(side, {}).get(figure, [])
@@ -64,6 +67,6 @@ class Samples:
         return statistics.median(values) if values else None
 
     def _write(self) -> None:
-        known = {"about": self.about, "values": self.values, "texts": self.texts, "failed": self.failed}
+        known = {"about": self.about, "values": self.values, "texts": self.texts, "failed": self.failed, "busy": self.busy}
         self.file.parent.mkdir(parents=True, exist_ok=True)
         self.file.write_text(json.dumps(known, indent=1) + "\n")

@@ -66,6 +66,7 @@ class VagrantSide:
 
     def prepare(self) -> None:
         """The box, and its disk in libvirt's pool, which Vagrant's first `up` ever puts there: not measured."""
+        self._place.mkdir(parents=True, exist_ok=True)
         if BOX not in self._run(self._place, "box", "list"):
             self._run(self._place, "box", "add", "--name", BOX, "--provider", "libvirt", str(self._box / "base.box"))
             lab = self._make_lab(1)

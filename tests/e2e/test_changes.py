@@ -67,10 +67,10 @@ def test_a_role_that_fails_names_node_step_status_and_last_words_and_leaves_the_
     lab = written(tmp_path / "lab", "name: failing\ntitle: A role that fails\nnodes: {pc1: stubborn}\n")
     role = tmp_path / "lab" / "roles" / "stubborn"
     role.mkdir(parents=True)
-    (role / "role.yaml").write_text("title: It fails\nkind: host\napply: apply.sh\n")
+    (role / "role.yaml").write_text("title: {en: It fails}\nkind: host\napply: apply.sh\n")
     (role / "apply.sh").write_text("echo the last words; exit 3\n")
     said = labctl("up", lab, status=5).stderr.decode()
-    assert all(word in said for word in ("pc1", "role stubborn", "status 3", "the last words", "labctl ssh pc1"))
+    assert all(word in said for word in ("pc1", "role stubborn", "status 3", "the last words", "labctl ssh pc1")), said
     assert labctl.text("exec", "pc1", "--", "hostname").strip() == "pc1"
     (role / "apply.sh").write_text("true\n")
     labctl("up", lab)

@@ -1,0 +1,137 @@
+"""What the shipped roles write into a node, held against golden files, and the steps that carry it there."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from labctl.guest.identity import Identity
+from labctl.guest.provisioning import render_changes, render_steps
+from labctl.guest.rendering import render_lab
+from labctl.host.run import run
+from labctl.lab.settings import change_settings
+from tests.unit.conftest import Golden
+from tests.unit.guest.conftest import LoadText
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "provisioning"
+LINKS = """\
+links:
+  - one:port1 -- pc1:eth1
+  - one:port2 -- pc2:eth1
+"""
+SWITCH = "nodes: {one: ROLE, pc1: host, pc2: host}\n" + LINKS
+CASES = {
+    "host": """
+nodes: {one: {role: host, gateway: 10.0.0.254, routes: [{to: 10.9.0.0/16, via: 10.0.0.253}], ports: [eth1, eth2]}}
+addresses: {one: {lo: 10.255.0.1/32, eth1: [10.0.0.1/24, 10.0.0.2/24]}}
+""",
+    "host-ipv6": """
+nodes: {one: {role: host, ipv6: true, gateway: "2001:db8:1::1", routes: [{to: "2001:db8:9::/48", via: "2001:db8:1::9"}], ports: [eth1]}}
+addresses: {one: {lo: "2001:db8:ff::1/128", eth1: [10.0.0.1/24, "2001:db8:1::2/64", "2001:db8:1::3/64"]}}
+""",
+    "l2-switch": SWITCH.replace("ROLE", "l2-switch"),
+    "l2-switch-vlans": """
+nodes: {one: {role: l2-switch, ageing_s: 10, stp: true, gateway: 10.0.0.254}, pc1: host, pc2: host, pc3: host, pc4: host}
+links:
+  - {ends: one:port1 -- pc1:eth1, vlan: 10}
+  - {ends: one:port2 -- pc2:eth1, trunk: [10, 20]}
+  - {ends: one:port3 -- pc3:eth1, vlan: 1, trunk: [30], learning: false}
+  - one:port4 -- pc4:eth1
+addresses: {one: {br0: 10.0.0.1/24}}
+""",
+    "hub": SWITCH.replace("ROLE", "hub"),
+    "hub-that-learns": SWITCH.replace("ROLE", "{role: hub, learning: true}"),
+    "router": """
+nodes: {one: {role: router, routes: [{to: 10.2.0.0/16, via: 10.0.12.2}], ports: [eth1, eth2]}}
+addresses: {one: {lo: 10.255.0.1/32, eth1: 10.1.0.1/24, eth2: 10.0.12.1/24}}
+""",
+    "router-off-ipv6": """
+nodes: {one: {role: router, forwarding: false, ipv6: true, ports: [eth1]}}
+addresses: {one: {eth1: "2001:db8:1::1/64"}}
+""",
+    "web": "nodes: {one: {role: web, ports: [eth1]}}\naddresses: {one: {eth1: 10.1.0.1/24}}\n",
+    "web-who-asked": "nodes: {one: {role: web, page: who-asked, port: 8080, ipv6: true}}\n",
+    "docker-host": "nodes: {one: {role: docker-host, ports: [eth1]}}\naddresses: {one: {eth1: 10.1.0.1/24}}\n",
+    "docker-host-containers": """
+nodes:
+  one: {role: docker-host, userland_proxy: false, containers: [{name: web1}, {name: web2, publish: ["8081:80", "127.0.0.1:8082:80/tcp"]}]}
+""",
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_role_writes_what_its_golden_files_say(case: str, load_text: LoadText, golden: Golden) -> None:
+    texts = render_lab(load_text(CASES[case]), run)["one"]
+    for file in texts.files:
+        golden(GOLDEN / case / f"{file.path.lstrip('/')}", file.content)
+    golden(GOLDEN / case / "apply.sh", texts.apply)
+    golden(GOLDEN / case / "ready.sh", texts.ready)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_sh_finds_no_fault_in_the_steps_of_any_role(case: str, load_text: LoadText, identity: Identity) -> None:
+    lab = load_text(CASES[case])
+    for first in (True, False):
+        steps = render_steps(lab, lab.node("one"), identity, render_lab(lab, run), first=first)
+        assert [step.name for step in steps] == ["identity", f"role {lab.node('one').role.name}", "ready"]
+        for step in steps:
+            checked = subprocess.run(("sh", "-n"), input=step.script, capture_output=True, text=True, check=False)
+            assert (checked.returncode, checked.stderr) == (0, "")
+
+
+def test_the_commands_of_hub_and_switch_make_a_bridge_and_may_run_again(load_text: LoadText) -> None:
+    """In a network namespace, with cables of its own; as root there, whoever we are here."""
+    for role, learning, ageing in (("hub", "off", 0), ("l2-switch", "on", 30000)):
+        interfaces = render_lab(load_text(SWITCH.replace("ROLE", role)), run)["one"].files[0].content
+        interfaces = interfaces.replace("vlan_filtering 0 ", "")  # a guest's kernel has it; the host's may not
+        commands = [line.split(maxsplit=1)[1] for line in interfaces.splitlines() if line.split()[:1] in (["up"], ["pre-up"])]
+        show = ["ip -d link show br0", "ip -d link show port2"]
+        cables = ["mount -t sysfs none /sys", "ip link add port1 type veth peer name a", "ip link add port2 type veth peer name b"]
+        script = "\n".join([*cables, *commands, *commands, *show])
+        done = subprocess.run(("unshare", "-Urnm", "sh", "-ec", script), capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert f"ageing_time {ageing} " in done.stdout
+        assert "mcast_snooping 0" in done.stdout
+        assert "master br0" in done.stdout
+        assert f"learning {learning}" in done.stdout
+
+
+def test_a_change_carries_only_the_files_that_differ(load_text: LoadText) -> None:
+    lab = load_text(CASES["web"])
+    after = change_settings(lab, "one", {"port": 8080})
+    before, now = render_lab(lab, run), render_lab(after, run)
+    role, ready = render_changes(after.node("one"), before, now)
+    assert (role.name, ready.name) == ("role web", "ready")
+    assert "/etc/nginx/sites-available/default" in role.script
+    assert "/var/www/html/index.html" not in role.script
+    assert "LABCTL_FIRST=0" in role.script
+    assert "sport = :8080" in ready.script
+
+
+def test_a_change_of_nothing_is_no_step(load_text: LoadText) -> None:
+    lab = load_text(CASES["web"])
+    rendered = render_lab(lab, run)
+    assert render_changes(lab.node("one"), rendered, render_lab(change_settings(lab, "one", {"port": 80}), run)) == ()
+
+
+def ready_step(load_text: LoadText, tmp_path: Path, command: str) -> str:
+    role = tmp_path / "roles" / "mine"
+    role.mkdir(parents=True)
+    (role / "role.yaml").write_text(f"title: {{en: mine}}\nkind: host\nready: |-\n  {command}\n")
+    lab = load_text("nodes: {a: mine}\n")
+    return render_steps(lab, lab.node("a"), Identity("a", "k", "p", "q", "0" * 32), render_lab(lab, run), first=True)[-1].script
+
+
+def test_ready_waits_until_its_command_ends_with_0(load_text: LoadText, tmp_path: Path) -> None:
+    script = ready_step(load_text, tmp_path, f"echo >>{tmp_path}/tries; test $(wc -l <{tmp_path}/tries) -ge 3")
+    done = subprocess.run(("sh", "-s"), input=script, capture_output=True, text=True, check=False, timeout=30)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert (tmp_path / "tries").read_text() == "\n\n\n"
+
+
+def test_ready_gives_up_before_its_caller_does_and_the_last_look_speaks(load_text: LoadText, tmp_path: Path) -> None:
+    script = ready_step(load_text, tmp_path, "echo 'it'\"'\"'s not there'; exit 3")
+    environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "TIMEOUT_S": "2"}
+    done = subprocess.run(("sh", "-s"), input=script, capture_output=True, text=True, check=False, timeout=30, env=environment)
+    assert done.returncode == 3
+    assert done.stdout.startswith("it's not there\nnot ready: status 3 from echo ")
