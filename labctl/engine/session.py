@@ -6,12 +6,15 @@ Owns how the rooms `host` and `guest` are introduced to each other. Opened for o
 import base64
 import contextlib
 import json
+import os
+import socket
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from labctl.engine.instances import InstanceRecord
+from labctl.engine.waiting import wait_until
 from labctl.errors import HostError, HypervisorError, LabError, StepError, UsageError
 from labctl.guest.agent import Agent, AgentChannel
 from labctl.host.hypervisor import Hypervisor, open_hypervisor
@@ -109,16 +112,27 @@ def start_libvirtd(record: InstanceRecord) -> None:
     config.mkdir(parents=True, exist_ok=True)
     (config / "qemu.conf").write_text(QEMU_CONF)
     (config / "libvirtd.conf").write_text(LIBVIRTD_CONF.format(short=record.short))
-    socket = record.run_directory / "libvirt" / "libvirt-sock"
-    socket.unlink(missing_ok=True)
     result = run(argv_inside(record, ("libvirtd", "-d")), env=environment_inside(record), timeout_s=60, check=False)
     if result.status != 0:
         raise HostError("libvirtd does not start", why=result.complaint, hint="labctl doctor")
-    deadline = time.monotonic() + SOCKET_S
-    while not socket.exists():
-        if time.monotonic() > deadline:
-            raise HypervisorError("libvirtd opened no socket", why=f"none at {socket} after {SOCKET_S:g} s")
-        time.sleep(0.01)
+    wait_until("libvirtd listens", lambda: _listens(record.run_directory / "libvirt"), timeout_s=SOCKET_S * record.time_scale, every_s=0.01)
+
+
+def _listens(directory: Path) -> bool:
+    """Whether somebody accepts on libvirt's socket: the file is there before that. Through an open directory: the path may be too long."""
+    with contextlib.suppress(OSError), _opened(directory) as place, socket.socket(socket.AF_UNIX) as probe:
+        probe.connect(f"/proc/self/fd/{place}/libvirt-sock")
+        return True
+    return False
+
+
+@contextlib.contextmanager
+def _opened(directory: Path) -> Iterator[int]:
+    place = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield place
+    finally:
+        os.close(place)
 
 
 @contextlib.contextmanager
@@ -130,7 +144,8 @@ def open_session(record: InstanceRecord) -> Iterator[Session]:
         try:
             hypervisor = stack.enter_context(open_hypervisor(record.run_directory, TEMPLATES))
         except HypervisorError:
-            start_libvirtd(record)
+            if not _listens(record.run_directory / "libvirt"):  # it died; one that is only slow is asked once more
+                start_libvirtd(record)
             hypervisor = stack.enter_context(open_hypervisor(record.run_directory, TEMPLATES))
         yield Session(record, hypervisor)
 

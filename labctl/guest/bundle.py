@@ -61,7 +61,7 @@ keep() {{ # what the listed files are now; an empty file for one that is not the
     [ -d "$directory" ] || mkdir -p "$directory"
     : >"$LABCTL_BEFORE/$path"
   done
-  [ $# = 0 ] || cp -p --parents "$@" "$LABCTL_BEFORE"
+  [ $# = 0 ] || cp --parents --preserve=mode "$@" "$LABCTL_BEFORE"
 }}
 main </dev/null
 """

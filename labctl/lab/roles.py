@@ -12,7 +12,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from labctl.lab.model import PackageName, Words
+from labctl.lab.model import PackageName
+from labctl.lab.values import Words
 
 FileMode = Annotated[str, Field(pattern=r"^0?[0-7]{3,4}$")]
 

@@ -121,7 +121,7 @@ class LabctlSide:
 
     def describe(self) -> None:
         doctor = self._labctl.json("doctor")
-        version = self._labctl.run("--version").strip().removeprefix("labctl ")
+        version = self._labctl.run("--version").strip().removeprefix("labctl").strip(", ")
         self._samples.describe({**probe_machine(), "accelerator": doctor["accelerator"]["kind"], "labctl": version})
 
     def _take(self, figure: str, *words: str) -> None:

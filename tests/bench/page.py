@@ -20,6 +20,7 @@ Both sides on one machine. Vagrant has a box made from labctl's base image, with
 of its own in a network namespace; its default parallelism; no shared folders, no key to replace, its box in libvirt's pool already.
 Its machines are bare; labctl's are cabled, addressed and ready, their secrets renewed.
 """
+NOT_RUN = "Not run.\n"
 NO_VAGRANT = "Vagrant was not run. `make bench-vagrant` installs it and runs both sides.\n"
 CI_NOT_RUN = "Not run. `make bench-empty` runs `prove --all` with an empty cache; it takes as long as all labs do.\n"
 BUSY_CORES = 0.2  # of what else runs; above it the page says so
@@ -41,9 +42,9 @@ def render_page(samples: Samples, *, drawn: bool) -> str:
         vagrant_table(samples),
         "## Growth\n\n`up`, by number of nodes; medians.\n",
         "![up against number of nodes](images/up-by-nodes.svg)\n" if drawn else "",
-        growth_table(samples),
+        growth_table(samples) or NOT_RUN,
         "## Memory\n\nPSS of a lab's machines as `status` gives it, idle, started from its checkpoint. Without libvirtd's own.\n",
-        memory_table(samples),
+        memory_table(samples) or NOT_RUN,
         "## Phases of `up`\n\n`up --timings`, longest first; two nodes are started at a time, so phases overlap.\n",
         *(f"{name[0].upper()}{name[1:]}:\n\n```text\n{text.rstrip()}\n```\n" for name, text in sorted(samples.texts.items())),
         "## A CI runner that starts empty\n",
@@ -57,19 +58,16 @@ def render_page(samples: Samples, *, drawn: bool) -> str:
 
 def render_tables(samples: Samples) -> str:
     """What `make bench` prints."""
-    about = "; ".join(f"{name}: {value}" for name, value in sorted(samples.about.items()))
-    against = vagrant_table(samples) or NO_VAGRANT
-    return "\n".join(
-        (
-            about + "\n",
-            busy_note(samples),
-            commands_table(samples),
-            against,
-            growth_table(samples),
-            memory_table(samples),
-            missed_list(samples),
-        )
+    parts = (
+        "\n".join(f"{name}: {value}" for name, value in sorted(samples.about.items())) + "\n",
+        busy_note(samples),
+        commands_table(samples),
+        vagrant_table(samples) or NO_VAGRANT,
+        growth_table(samples),
+        memory_table(samples),
+        "Goals that were not reached:\n" + missed_list(samples),
     )
+    return "\n".join(part for part in parts if part)
 
 
 def busy_note(samples: Samples) -> str:
@@ -169,7 +167,8 @@ def missed_list(samples: Samples) -> str:
         if median is not None and figure.goal_s is not None and round(median, 2) > figure.goal_s:
             lines.append(f"- {figure.what}: {median:.2f} s instead of {figure.goal_s:g} s.")
     lines += [f"- The part `{part}` failed: {why.splitlines()[0] if why else 'no reason given'}" for part, why in samples.failed.items()]
-    lines += [f"- Not run: {figure.what}." for figure in FIGURES if not samples.of(LABCTL, figure.name)]
+    if not_run := [figure.what for figure in FIGURES if not samples.of(LABCTL, figure.name)]:
+        lines.append(f"- Not run: {'; '.join(not_run)}.")
     return "\n".join(lines) + "\n" if lines else "None.\n"
 
 

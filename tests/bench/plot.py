@@ -43,10 +43,14 @@ def _point(samples: Samples, way: str, nodes: int) -> str:
     return f"{nodes} {samples.median(LABCTL, growth(way, nodes))} {min(values)} {max(values)}"
 
 
+def can_draw() -> bool:
+    return shutil.which("gnuplot") is not None
+
+
 def draw_growth(samples: Samples, image: Path) -> bool:
-    """Write the plot; whether there was something to draw, and something to draw it with."""
+    """Write the plot; whether there were samples to draw, and gnuplot to draw them with."""
     script = render_script(samples)
-    if not script or shutil.which("gnuplot") is None:
+    if not script or not can_draw():
         return False
     drawn = subprocess.run(("gnuplot",), input=script, capture_output=True, text=True, timeout=60, check=True).stdout
     image.parent.mkdir(parents=True, exist_ok=True)

@@ -9,7 +9,7 @@ import pytest
 from labctl.errors import StepError
 from labctl.guest.bundle import GuestFile, render_bundle
 
-IN_A_NAMESPACE = ("unshare", "--user", "--map-root-user", "--mount", "sh", "-c", 'mount -t tmpfs none /run && sh -s && ls /run')
+IN_A_NAMESPACE = ("unshare", "--user", "--map-root-user", "--mount", "sh", "-c", "mount -t tmpfs none /run && sh -s && ls /run")
 
 
 def carry_out(script: str) -> "subprocess.CompletedProcess[str]":

@@ -71,8 +71,9 @@ def test_a_role_writes_what_its_golden_files_say(case: str, load_text: LoadText,
 @pytest.mark.parametrize("case", CASES)
 def test_sh_finds_no_fault_in_the_steps_of_any_role(case: str, load_text: LoadText, identity: Identity) -> None:
     lab = load_text(CASES[case])
+    rendered = render_lab(lab, run)
     for first in (True, False):
-        steps = render_steps(lab, lab.node("one"), identity, render_lab(lab, run), first=first)
+        steps = render_steps(lab, lab.node("one"), identity, rendered, first=first)
         assert [step.name for step in steps] == ["identity", f"role {lab.node('one').role.name}", "ready"]
         for step in steps:
             checked = subprocess.run(("sh", "-n"), input=step.script, capture_output=True, text=True, check=False)

@@ -1,6 +1,7 @@
 """Templates of strangers: what they may name, and that nothing they do gets further than one LoadError."""
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,16 +20,24 @@ templates: [{path: /etc/word, template: word.j2, mode: "0640"}]
 """
 
 
+MakeLab = Callable[..., Lab]
+TWO_NODES = """\
+nodes: {a: {role: mine, wanted: yes}, b: mine}
+links: ['a:eth1 -- b:eth1']
+addresses: {a: {eth1: 10.0.0.1/24}}
+"""
+
+
 @pytest.fixture
-def with_template(tmp_path: Path, load_text: LoadText) -> LoadText:
-    """A lab of two nodes whose role has one template, the given text."""
+def with_template(tmp_path: Path, load_text: LoadText) -> MakeLab:
+    """A lab of two nodes whose role has one template, the given text, and `more` in its role.yaml."""
 
     def make(template: str, more: str = "") -> Lab:
         role = tmp_path / "roles" / "mine"
         role.mkdir(parents=True)
         (role / "role.yaml").write_text(ROLE + more)
         (role / "word.j2").write_text(template)
-        return load_text("nodes: {a: {role: mine, wanted: yes}, b: mine}\nlinks: ['a:eth1 -- b:eth1']\naddresses: {a: {eth1: 10.0.0.1/24}}\n")
+        return load_text(TWO_NODES)
 
     return make
 
@@ -40,7 +49,7 @@ def only_fault(lab: Lab) -> tuple[str, int, str, str]:
     return Path(fault.file).name, fault.line, fault.what, fault.why
 
 
-def test_a_template_sees_its_node_its_settings_its_ports_and_the_lab(with_template: LoadText) -> None:
+def test_a_template_sees_its_node_its_settings_its_ports_and_the_lab(with_template: MakeLab) -> None:
     lab = with_template("{{ node.name }} {{ settings.wanted }} {{ ports[0].peer }} {{ ports[0].addresses }} {{ lab.nodes | length }}\n")
     files = {name: node.files[0] for name, node in render_lab(lab, run).items()}
     assert files["a"].content == "a yes b:eth1 ['10.0.0.1/24'] 2\n"
@@ -48,12 +57,12 @@ def test_a_template_sees_its_node_its_settings_its_ports_and_the_lab(with_templa
     assert (files["a"].path, files["a"].mode) == ("/etc/word", 0o640)
 
 
-def test_only_the_nodes_that_are_asked_for_are_rendered(with_template: LoadText) -> None:
+def test_only_the_nodes_that_are_asked_for_are_rendered(with_template: MakeLab) -> None:
     lab = with_template("{{ node.name }}")
     assert list(render_lab(lab, run, [lab.node("b")])) == ["b"]
 
 
-def test_an_undefined_name_is_told_with_file_and_line(with_template: LoadText) -> None:
+def test_an_undefined_name_is_told_with_file_and_line(with_template: MakeLab) -> None:
     file, line, what, why = only_fault(with_template("first\n{{ node.nmae }}\n"))
     assert (file, line) == ("word.j2", 2)
     assert "nmae" in what
@@ -70,13 +79,13 @@ def test_an_undefined_name_is_told_with_file_and_line(with_template: LoadText) -
         "\n{{ 2 ** 3 }}",
     ],
 )
-def test_pythons_internals_are_refused(with_template: LoadText, template: str) -> None:
+def test_pythons_internals_are_refused(with_template: MakeLab, template: str) -> None:
     file, line, _, why = only_fault(with_template(template))
     assert (file, line) == ("word.j2", 2)
     assert "sandbox" in why
 
 
-def test_an_endless_loop_ends_after_five_seconds_and_is_told_with_its_line(with_template: LoadText) -> None:
+def test_an_endless_loop_ends_after_five_seconds_and_is_told_with_its_line(with_template: MakeLab) -> None:
     endless = "\n\n{% for a in range(99999) %}{% for b in range(99999) %}{% for c in range(99999) %}{% endfor %}{% endfor %}{% endfor %}"
     begun = time.monotonic()
     file, line, what, why = only_fault(with_template(endless))
@@ -95,25 +104,25 @@ def test_an_endless_loop_ends_after_five_seconds_and_is_told_with_its_line(with_
         ("\n{% for a in range(10000000) %}x{% endfor %}", 2, "Range too big"),
     ],
 )
-def test_a_text_of_300_mb_is_refused(with_template: LoadText, template: str, line: int, what: str) -> None:
+def test_a_text_of_300_mb_is_refused(with_template: MakeLab, template: str, line: int, what: str) -> None:
     file, where, told, _ = only_fault(with_template(template))
     assert (file, where) == ("word.j2", line)
     assert what in told
 
 
-def test_a_template_includes_nothing_of_the_host(with_template: LoadText) -> None:
+def test_a_template_includes_nothing_of_the_host(with_template: MakeLab) -> None:
     file, line, what, why = only_fault(with_template("\n{% include '/etc/passwd' %}"))
     assert (file, line) == ("word.j2", 2)
     assert "/etc/passwd" in what
     assert "_shared only" in why
 
 
-def test_a_mistake_of_syntax_is_told_with_its_line(with_template: LoadText) -> None:
+def test_a_mistake_of_syntax_is_told_with_its_line(with_template: MakeLab) -> None:
     file, line, _, why = only_fault(with_template("\n\n{% if %}"))
     assert (file, line, why) == ("word.j2", 3, "not Jinja2")
 
 
-def test_faults_of_several_templates_come_in_one_run(with_template: LoadText) -> None:
+def test_faults_of_several_templates_come_in_one_run(with_template: MakeLab) -> None:
     lab = with_template("{{ first_word }}", "ready: echo {{ second_word }}\n")
     with pytest.raises(LoadError) as caught:
         render_lab(lab, run)
@@ -130,7 +139,7 @@ def test_a_file_of_the_lab_is_rendered_if_it_is_a_template(load_text: LoadText) 
 
 
 def test_a_fault_in_a_file_of_the_lab_names_file_node_and_line(load_text: LoadText) -> None:
-    lab = load_text("nodes: {a: {role: host, files: {/etc/motd: {content: \"one\\n{{ two }}\", template: true}}}}\n")
+    lab = load_text('nodes: {a: {role: host, files: {/etc/motd: {content: "one\\n{{ two }}", template: true}}}}\n')
     with pytest.raises(LoadError) as caught:
         render_lab(lab, run)
     (fault,) = caught.value.faults
