@@ -5,11 +5,12 @@ full stream with a copy of its disk, and runs on; then each stream is loaded onc
 checkpoint. `goto` brings nodes, cables and settings back to that instant.
 """
 
+import contextlib
 import json
 import re
 import shutil
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,10 +20,11 @@ from labctl.engine.checkpoints import start_from, starts_at_once
 from labctl.engine.events import Reporter, step
 from labctl.engine.instances import InstanceRecord, NodeRecord, now, write_record
 from labctl.engine.links import plug
-from labctl.engine.nodes import domain_spec
+from labctl.engine.nodes import domain_spec, taps_of
 from labctl.engine.session import Session, disk_of
 from labctl.engine.warm import key_of
 from labctl.errors import HostError, UsageError
+from labctl.host import wires
 from labctl.host.domain_xml import Ram
 from labctl.host.places import state_directory
 from labctl.host.run import run
@@ -105,7 +107,7 @@ def save_point(session: Session, lab: Lab, layers: "Mapping[str, LayerFiles]", n
     with store.half_made(name) as place:
         with step(report, f"stand still and save {len(nodes)} nodes"):
             _save_streams(session, place)
-        with ThreadPoolExecutor(starts_at_once()) as pool:
+        with _spare_taps(session), ThreadPoolExecutor(starts_at_once()) as pool:
             list(pool.map(lambda node: _load_once(session, node, layers[node.name], place, report), nodes))
         (place / "about.json").write_text(json.dumps(_description(session.record, lab, layers, name), indent=1))
         return _point(store.keep(place, name))
@@ -142,6 +144,21 @@ def _save_stream(session: Session, name: str, place: Path) -> None:
         raise HostError(f"the disk of {name} cannot be copied", why=copied.complaint, hint="make room: labctl gc, labctl image prune")
 
 
+def _spare(tap: str) -> str:
+    """Name of the tap that stands in while a machine that never runs is loaded: its state fits no other kind of connection."""
+    return f"x{tap}"
+
+
+@contextlib.contextmanager
+def _spare_taps(session: Session) -> Iterator[None]:
+    names = [_spare(tap) for node in session.record.nodes for tap in taps_of(node)]
+    wires.carry_out(session.record.first, [wires.make_tap(name) for name in names])
+    try:
+        yield
+    finally:
+        wires.carry_out(session.record.first, [wires.remove_tap(name) for name in names])
+
+
 def _load_once(session: Session, node: NodeRecord, layer: "LayerFiles", place: Path, report: Reporter) -> None:
     """Turn the stream into a RAM file and a device state, in a machine that never runs."""
     saved = SavedMachine(place / node.name)
@@ -149,7 +166,7 @@ def _load_once(session: Session, node: NodeRecord, layer: "LayerFiles", place: P
     with step(report, f"load the memory of {node.name} into a file", node.name):
         spec = domain_spec(session.record, node, layer, ram=Ram(saved.ram, shared=True, incoming=True))
         standing = f"saving-{node.name}"
-        nics = tuple(replace(nic, tap="") for nic in spec.nics)
+        nics = tuple(replace(nic, tap=_spare(nic.tap)) for nic in spec.nics)
         console = spec.console.with_name(f"console-{standing}")
         disk = saved.directory / "loading.qcow2"
         shutil.copy2(saved.disk, disk)

@@ -15,7 +15,7 @@ from typing import Any
 
 from labctl.engine.instances import InstanceRecord
 from labctl.engine.waiting import wait_until
-from labctl.errors import HostError, HypervisorError, LabError, StepError, UsageError
+from labctl.errors import HostError, HypervisorError, LabError, StepError, TimedOut, UsageError
 from labctl.guest.agent import Agent, AgentChannel
 from labctl.host.hypervisor import Hypervisor, open_hypervisor
 from labctl.host.namespace import inside, inside_environment
@@ -24,6 +24,7 @@ from labctl.host.run import clean_environment, run
 from labctl.lab.data import TEMPLATES
 
 SOCKET_S = 20.0
+AGAIN_S = 0.2
 TRANSCRIPT_LIMIT = 400
 ENCODED = ("input-data", "out-data", "err-data")
 QEMU_CONF = """# written by labctl for this instance
@@ -141,13 +142,26 @@ def open_session(record: InstanceRecord) -> Iterator[Session]:
     if not record.alive:
         raise UsageError(f"{record.id} is not running", hint=f"labctl up {record.lab}")
     with contextlib.ExitStack() as stack:
-        try:
-            hypervisor = stack.enter_context(open_hypervisor(record.run_directory, TEMPLATES))
-        except HypervisorError:
-            if not _listens(record.run_directory / "libvirt"):  # it died; one that is only slow is asked once more
-                start_libvirtd(record)
-            hypervisor = stack.enter_context(open_hypervisor(record.run_directory, TEMPLATES))
+        hypervisor = _reach(record, stack)
         yield Session(record, hypervisor)
+
+
+def _reach(record: InstanceRecord, stack: contextlib.ExitStack) -> Hypervisor:
+    """The instance's libvirtd: as it is, started again if it died, waited for while it starts (its pid file is held before it listens)."""
+    deadline = time.monotonic() + SOCKET_S * record.time_scale
+    while True:
+        try:
+            return stack.enter_context(open_hypervisor(record.run_directory, TEMPLATES))
+        except HypervisorError:
+            if time.monotonic() > deadline:
+                raise
+        try:
+            if not _listens(record.run_directory / "libvirt"):
+                start_libvirtd(record)
+        except (HostError, TimedOut):
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(AGAIN_S)
 
 
 def disk_of(record: InstanceRecord, node: str) -> Path:

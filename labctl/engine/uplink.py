@@ -1,7 +1,8 @@
-"""The instance's way to the internet, where the person allowed it: one slirp4netns, a process of the instance's own PID namespace.
+"""The instance's way to the internet, where the person allowed it: one slirp4netns beside the instance.
 
-Owns its start. It runs in the host's network as the person, so it reaches what the person reaches, except the host's own loopback
-(`--disable-host-loopback`); it ends with the instance, by construction.
+Owns its start and its end. It runs in the host's network as the person, so it reaches what the person reaches, except the host's own
+loopback (`--disable-host-loopback`). It ends with the instance, by construction: it waits on a pipe (`--exit-fd`) whose other end a
+process of the instance's own PID namespace holds.
 """
 
 import os
@@ -10,7 +11,7 @@ import time
 
 from labctl.engine.instances import InstanceRecord
 from labctl.errors import HostError
-from labctl.host.namespace import beside
+from labctl.host.namespace import inside
 from labctl.host.run import start, stop
 from labctl.host.wires import UPLINK_TAP
 
@@ -19,20 +20,22 @@ READY_S = 10.0
 
 def open_uplink(record: InstanceRecord) -> None:
     """Start slirp4netns with its tap in the instance's network. `HostError` if it does not get ready."""
-    ours, theirs = os.pipe()
-    options = ("--disable-host-loopback", "--enable-sandbox", "--enable-seccomp", "--mtu=1500", f"--ready-fd={theirs}")
-    argv = beside(record.first, ("slirp4netns", *options, "--netns-type=path", f"/proc/{record.first_pid}/ns/net", UPLINK_TAP))
+    ready, tell = os.pipe()
+    life, held = os.pipe()
+    start(inside(record.first, ("sleep", "infinity")), pass_fds=(held,))
+    options = ("--disable-host-loopback", "--mtu=1500", f"--ready-fd={tell}", f"--exit-fd={life}")
     log = record.directory / "log" / "slirp4netns.log"
     try:
         with log.open("ab") as said:
-            process = start(argv, stdout=said, stderr=subprocess.STDOUT, pass_fds=(theirs,))
-        os.close(theirs)
-        os.set_blocking(ours, False)
-        if not _is_ready(process, ours):
+            argv = ("slirp4netns", *options, str(record.first_pid), UPLINK_TAP)
+            process = start(argv, stdout=said, stderr=subprocess.STDOUT, pass_fds=(tell, life))
+        os.set_blocking(ready, False)
+        if not _is_ready(process, ready):
             stop(process)
             raise HostError("the uplink does not open", why=log.read_text(errors="replace").strip()[-400:], hint="labctl doctor")
     finally:
-        os.close(ours)
+        for end in (ready, tell, life, held):
+            os.close(end)
 
 
 def _is_ready(process: "subprocess.Popen[bytes]", ready: int) -> bool:

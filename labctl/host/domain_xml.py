@@ -18,7 +18,7 @@ CPU_MODEL = "qemu64"  # the plainest one: with more features guests take AVX pat
 
 @dataclass(frozen=True)
 class Nic:
-    """A NIC: the host's tap by name (empty: connected to nothing), the MAC, its PCI slot, and whether the cable is in.
+    """A NIC: the host's tap by name, the MAC, its PCI slot, and whether the cable is in.
 
     The slot is ours to say: a machine that is started from a saved state must have each device where it was.
     """

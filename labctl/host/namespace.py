@@ -89,11 +89,6 @@ def inside(first: FirstProcess, argv: Sequence[str]) -> tuple[str, ...]:
     return ("/usr/bin/python3", "-I", "-S", str(HERE / "enter.py"), str(first.pid), *argv)
 
 
-def beside(first: FirstProcess, argv: Sequence[str]) -> tuple[str, ...]:
-    """The same, but in the host's own network and mounts: the process ends with the namespaces, and reaches what the person reaches."""
-    return ("/usr/bin/python3", "-I", "-S", str(HERE / "enter.py"), f"{first.pid}:user,pid", *argv)
-
-
 def inside_environment(short: str, libvirt_cache: Path) -> dict[str, str]:
     """The environment of programs inside: libvirt finds all of its places below the short path, its probe cache outside."""
     return clean_environment(
