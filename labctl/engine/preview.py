@@ -1,6 +1,6 @@
 """`plan`: what an `up` would do now, with the room that it takes and about how long, without doing any of it.
 
-Owns the estimate's figures, measured under emulation on 2 cores (docs/performance.md); with KVM it says that they are an upper bound.
+Owns the estimate's figures: rounded up from single runs under emulation on 2 cores, so with KVM they are an upper bound, and it says so.
 """
 
 import os

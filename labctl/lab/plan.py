@@ -11,8 +11,10 @@ from dataclasses import dataclass, field
 
 from labctl.lab.topology import Lab, Link, Node
 
-QEMU_OVERHEAD_MIB = 90  # of a running node beyond its guest's memory, measured by tests/bench: PSS under emulation, an idle node
-DISK_PER_NODE_MIB = 80  # what a node's overlay grows to in a lesson
+QEMU_OVERHEAD_MIB = (
+    90  # of a running node beyond its guest's memory: a reserve (64 of it the emulator's translation cache), not a measurement
+)
+DISK_PER_NODE_MIB = 80  # a reserve for what a node's overlay grows to in a lesson
 
 
 @dataclass(frozen=True)

@@ -32,3 +32,17 @@ def mounts() -> set[str]:
 
 def files_below(place: Path) -> set[str]:
     return {str(file.relative_to(place)) for file in place.rglob("*")}
+
+
+def zombies_below(parent: int) -> list[str]:
+    """Children of `parent` that ended and were not reaped, by proc(5)'s stat: an instance's first process adopts its dead QEMUs."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            head, _, rest = stat.read_text().rpartition(")")
+        except OSError:
+            continue
+        state, ppid = rest.split()[:2]
+        if state == "Z" and int(ppid) == parent:
+            found.append(head)
+    return found
