@@ -21,7 +21,7 @@ from labctl.engine.instances import NodeRecord, write_record
 from labctl.engine.nodes import domain_spec
 from labctl.engine.provision import identity_of
 from labctl.engine.session import Session, disk_of, make_overlay
-from labctl.engine.warm import key_of, ram_of
+from labctl.engine.warm import machine_keys, ram_of
 from labctl.errors import StepError
 from labctl.guest.renewal import ARGV, RENEW_S, SEED_BYTES, render_renewal
 from labctl.host.domain_xml import Ram
@@ -44,7 +44,7 @@ def checkpoint_store() -> SavedStore:
 def checkpoint_digest(lab: Lab, layers: "Mapping[str, LayerFiles]", accelerator: str) -> str:
     """The key of a lab's own checkpoint: everything that decides the machines as they are when it is ready."""
     ready = [observation.model_dump(mode="json") for observation in lab.ready]
-    machines = {node.name: key_of(layers[node.name], node.memory_mib, node.cpus, accelerator).digest for node in lab.nodes}
+    machines = machine_keys(lab, layers, accelerator)
     nodes = [[node.name, node.index, hardware_of(node), setup_of(lab, node), machines[node.name]] for node in lab.nodes]
     links = [str(link.name) for link in lab.links]
     return hashlib.sha256(json.dumps([FORMAT, lab.name, nodes, links, ready], sort_keys=True).encode()).hexdigest()

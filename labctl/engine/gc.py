@@ -13,6 +13,7 @@ from labctl.engine.events import Reporter, silent
 from labctl.engine.instances import instance_lock, list_instances
 from labctl.errors import LockHeld, RemoveError
 from labctl.host.places import instances_directory
+from labctl.host.warmstarts import size_on_disk
 
 
 @dataclass(frozen=True)
@@ -30,12 +31,14 @@ def find_leftovers(*, dead: bool) -> tuple[Leftover, ...]:
     root = instances_directory()
     known = {record.id: record for record in list_instances()}
     found = [
-        Leftover("directory", place.name, place, size_of(place))
+        Leftover("directory", place.name, place, size_on_disk(place))
         for place in sorted(root.glob("*"))
         if place.is_dir() and not place.is_symlink() and not (place / "instance.json").exists() and (place / "journal.jsonl").exists()
     ]
     if dead:
-        found += [Leftover("dead", name, record.directory, size_of(record.directory)) for name, record in known.items() if not record.alive]
+        found += [
+            Leftover("dead", name, record.directory, size_on_disk(record.directory)) for name, record in known.items() if not record.alive
+        ]
     locks = (lock for lock in sorted(root.glob(".*.lock")) if not (root / lock.name[1:].removesuffix(".lock")).exists())
     return (*found, *(Leftover("lock", lock.name, lock, 0) for lock in locks))
 
@@ -62,8 +65,3 @@ def collect(leftovers: tuple[Leftover, ...], report: Reporter = silent) -> tuple
     if failed:
         raise RemoveError("not all could be removed", why=", ".join(failed))
     return tuple(removed)
-
-
-def size_of(place: Path) -> int:
-    """Bytes of disk below `place`, holes not counted."""
-    return sum(file.lstat().st_blocks * 512 for file in place.rglob("*") if not file.is_symlink())

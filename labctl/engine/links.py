@@ -101,7 +101,7 @@ def plug(
     wires.carry_out(record.first, requests)
     touched = {*unplug, *(end for cable in new for end in cable)}
     ends = {end for cable in cables for end in cable}
-    session.record = replace(record, cables=cables, cut=tuple(end for end in record.cut if end in ends and end not in unplug))
+    session.record = replace(record, cables=cables, cut=tuple(end for end in record.cut if end in ends - touched))
     write_record(session.record)
     show_carrier(session, sorted(touched))
 

@@ -18,23 +18,22 @@ from typing import TYPE_CHECKING, Any
 
 from labctl.engine.checkpoints import start_from, starts_at_once
 from labctl.engine.events import Reporter, step
-from labctl.engine.instances import InstanceRecord, NodeRecord, now, write_record
+from labctl.engine.instances import NAME, InstanceRecord, NodeRecord, now, write_record
 from labctl.engine.links import plug
 from labctl.engine.nodes import domain_spec, taps_of
 from labctl.engine.session import Session, disk_of
-from labctl.engine.warm import key_of
+from labctl.engine.warm import machine_keys
 from labctl.errors import HostError, UsageError
 from labctl.host import wires
 from labctl.host.domain_xml import Ram
 from labctl.host.places import state_directory
 from labctl.host.run import run
-from labctl.host.warmstarts import SavedMachine, SavedStore
+from labctl.host.warmstarts import SavedMachine, SavedStore, size_on_disk
 from labctl.lab.topology import Lab
 
 if TYPE_CHECKING:
     from labctl.host.images import LayerFiles
 
-NAME = r"[a-z0-9][a-z0-9-]{0,39}"
 COPY_S = 120.0
 
 
@@ -64,8 +63,7 @@ def list_points(lab: str | None = None) -> tuple[Point, ...]:
 
 def _point(place: Path) -> Point:
     about = _about(place)
-    size = sum(file.stat().st_blocks * 512 for file in place.rglob("*") if file.is_file())
-    return Point(place.name, about["lab"], about["variant"], about["made"], len(about["chains"]), size, place)
+    return Point(place.name, about["lab"], about["variant"], about["made"], len(about["chains"]), size_on_disk(place), place)
 
 
 def find_point(lab: str, name: str) -> Path:
@@ -114,11 +112,17 @@ def save_point(session: Session, lab: Lab, layers: "Mapping[str, LayerFiles]", n
 
 
 def _description(record: InstanceRecord, lab: Lab, layers: "Mapping[str, LayerFiles]", name: str) -> dict[str, Any]:
-    keys = {node.name: key_of(layers[node.name], node.memory_mib, node.cpus, record.accelerator).digest for node in lab.nodes}
     return {
-        "kind": "point", "lab": lab.name, "variant": record.variant, "made": now(), "keys": keys, "settings": record.settings,
-        "cables": record.cables, "cut": record.cut, "chains": {node.name: [name, *node.chain] for node in record.nodes},
-    }  # fmt: skip
+        "kind": "point",
+        "lab": lab.name,
+        "variant": record.variant,
+        "made": now(),
+        "keys": machine_keys(lab, layers, record.accelerator),
+        "settings": record.settings,
+        "cables": record.cables,
+        "cut": record.cut,
+        "chains": {node.name: [name, *node.chain] for node in record.nodes},
+    }
 
 
 def _save_streams(session: Session, place: Path) -> None:
@@ -187,8 +191,7 @@ def goto_point(session: Session, lab: Lab, layers: "Mapping[str, LayerFiles]", n
     """Bring all nodes, cables and settings back to the point. `UsageError` if the lab or this machine is another now."""
     place = find_point(lab.name, name)
     about = _about(place)
-    keys = {node.name: key_of(layers[node.name], node.memory_mib, node.cpus, session.record.accelerator).digest for node in lab.nodes}
-    if about["keys"] != keys or about["variant"] != session.record.variant:
+    if about["keys"] != machine_keys(lab, layers, session.record.accelerator) or about["variant"] != session.record.variant:
         raise UsageError(
             f"the checkpoint '{name}' does not fit any more", why="the lab's nodes or variant, QEMU or the image are others now",
             hint=f"labctl checkpoint rm {name}",

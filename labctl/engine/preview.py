@@ -12,7 +12,7 @@ from labctl.engine.instances import read_record
 from labctl.engine.room import free_room
 from labctl.engine.start import Way
 from labctl.engine.up import observe_facts
-from labctl.engine.warm import key_of, warm_store
+from labctl.engine.warm import machine_keys, warm_store
 from labctl.host.accelerator import cached_accelerator
 from labctl.host.places import cache_directory, instances_directory
 from labctl.lab.plan import MakeNode, Plan, Room, estimate_s, plan_up, room_for
@@ -67,5 +67,5 @@ def _way(lab: Lab, accelerator: str) -> tuple[Way, int]:
     layers = layers_at_hand(lab)
     if checkpoint_store().find(checkpoint_digest(lab, layers, accelerator)):
         return Way.CHECKPOINT, 0
-    keys = {key_of(layers[node.name], node.memory_mib, node.cpus, accelerator).digest for node in lab.nodes}
+    keys = set(machine_keys(lab, layers, accelerator).values())
     return Way.CLONE, sum(warm_store().find(key) is None for key in keys)

@@ -13,6 +13,7 @@ from labctl.engine.instances import list_instances
 from labctl.engine.points import list_points
 from labctl.engine.warm import warm_store
 from labctl.errors import UsageError
+from labctl.host.warmstarts import size_on_disk
 
 DEFAULT_LIMIT_GIB = 20
 
@@ -57,8 +58,3 @@ def _chains(place: Path) -> list[str]:
     """The files that the machines of a checkpoint lie on."""
     chains: dict[str, list[str]] = json.loads((place / "about.json").read_text())["chains"]
     return [file for chain in chains.values() for file in chain[1:]]
-
-
-def size_on_disk(place: Path) -> int:
-    """Bytes of disk below `place`, holes not counted."""
-    return sum(file.stat().st_blocks * 512 for file in place.rglob("*") if file.is_file())

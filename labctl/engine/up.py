@@ -48,6 +48,8 @@ from labctl.lab.plan import (
 )
 from labctl.lab.topology import Lab
 
+CHANGED = "changed by hand"  # in the place of a fingerprint: fits no node of a lab file
+
 
 @dataclass(frozen=True)
 class UpOptions:
@@ -117,7 +119,7 @@ def _known(name: str, lab: Lab) -> InstanceRecord | None:
 
 
 def observe_facts(record: InstanceRecord | None) -> InstanceFacts:
-    """What is there of an instance, asked of the host."""
+    """What is there of an instance, asked of the host. Settings that `set` changed and cables that are cut are not as in the file."""
     if record is None:
         return InstanceFacts()
     running: set[str] = set()
@@ -125,11 +127,11 @@ def observe_facts(record: InstanceRecord | None) -> InstanceFacts:
         with open_session(record) as session:
             running = set(session.hypervisor.domains())
     facts = {
-        node.name: NodeFacts(node.name in running, node.layer, node.hardware, node.setup)
+        node.name: NodeFacts(node.name in running, node.layer, node.hardware, CHANGED if node.name in record.settings else node.setup)
         for node in record.nodes
         if disk_of(record, node.name).exists()
     }
-    cables = frozenset(tuple(sorted(cable)) for cable in record.cables)
+    cables = frozenset(tuple(sorted(cable)) for cable in record.cables if not set(cable) & set(record.cut))
     return InstanceFacts(record.alive, facts, frozenset((a, b) for a, b in cables))
 
 

@@ -5,6 +5,7 @@ a file of its own when the lab is to be saved afterwards, else the saved one, co
 """
 
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +23,7 @@ from labctl.host.places import cache_directory
 from labctl.host.start_trial import FAILS, WORKS, remember_trial
 from labctl.host.warmstarts import MachineKey, SavedMachine, SavedStore, copy_ram, machine_key
 from labctl.lab.data import TEMPLATES
+from labctl.lab.topology import Lab
 
 if TYPE_CHECKING:
     from labctl.host.images import LayerFiles
@@ -37,6 +39,11 @@ def warm_store() -> SavedStore:
 
 def key_of(layer: "LayerFiles", memory_mib: int, cpus: int, accelerator: str) -> MachineKey:
     return machine_key(layer.digest, memory_mib, cpus, accelerator, TEMPLATES)
+
+
+def machine_keys(lab: Lab, layers: "Mapping[str, LayerFiles]", accelerator: str) -> dict[str, str]:
+    """Node → digest of its machine's key: what a saved one must match."""
+    return {node.name: key_of(layers[node.name], node.memory_mib, node.cpus, accelerator).digest for node in lab.nodes}
 
 
 def warm_image(layer: "LayerFiles", memory_mib: int, cpus: int, accelerator: Accelerator, report: Reporter) -> SavedMachine:

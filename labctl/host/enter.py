@@ -1,8 +1,8 @@
 """Run a command inside the namespaces of a lab: a program of its own, for a process with one thread and few imports.
 
-    python3 -I enter.py INIT_PID[:user,pid] COMMAND [ARG …]
+    python3 -I enter.py INIT_PID COMMAND [ARG …]
 
-Joins user, then net, mount and pid namespace of INIT_PID (or those that are named) by libc's setns(2), raises what capabilities the
+Joins user, then net, mount and pid namespace of INIT_PID by libc's setns(2), raises what capabilities the
 namespace's owner has as ambient ones, since the inner uid is not 0 and execve(2) would drop them (capabilities(7)), and becomes
 COMMAND. Nothing but the standard library: this is the privileged step (style.md §1.9).
 """
@@ -26,11 +26,10 @@ class _Data(ctypes.Structure):
     _fields_ = [("effective", ctypes.c_uint32), ("permitted", ctypes.c_uint32), ("inheritable", ctypes.c_uint32)]
 
 
-def join(init_pid: int, names: tuple[str, ...]) -> None:
-    """Join those namespaces of `init_pid`; OSError where the kernel refuses."""
+def join(init_pid: int) -> None:
+    """Join the namespaces of `init_pid`; OSError where the kernel refuses."""
     libc = ctypes.CDLL(None, use_errno=True)
-    chosen = [(name, flag) for name, flag in ORDER if name in names]
-    files = [(os.open(f"/proc/{init_pid}/ns/{name}", os.O_RDONLY | os.O_CLOEXEC), name, flag) for name, flag in chosen]
+    files = [(os.open(f"/proc/{init_pid}/ns/{name}", os.O_RDONLY | os.O_CLOEXEC), name, flag) for name, flag in ORDER]
     for file, name, flag in files:
         if libc.setns(file, flag) != 0:
             number = ctypes.get_errno()
@@ -52,10 +51,9 @@ def keep_capabilities() -> None:
 
 
 def main(arguments: list[str]) -> int:
-    place, _, names = arguments[0].partition(":")
-    init_pid, command = int(place), arguments[1:]
+    init_pid, command = int(arguments[0]), arguments[1:]
     try:
-        join(init_pid, tuple(names.split(",")) if names else tuple(name for name, _ in ORDER))
+        join(init_pid)
     except OSError as refused:
         sys.stderr.write(f"{refused}\n")
         return 125

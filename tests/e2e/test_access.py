@@ -166,6 +166,9 @@ def test_a_second_up_changes_nothing_and_says_so(lab: Labctl) -> None:
     before = lab.record("access")
     assert "nothing" in lab.text("up", place).lower()
     assert lab.record("access") == before
+    lab("set", "sw1", "learning=false")
+    assert "nothing" not in lab.text("up", place).lower(), "what was set by hand is not what the file says"
+    assert "learning on" in lab.text("exec", "sw1", "--", "bridge", "-d", "link", "show", "dev", "port1")
 
 
 def test_a_reboot_keeps_a_nodes_role(lab: Labctl) -> None:

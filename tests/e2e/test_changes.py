@@ -39,6 +39,11 @@ def test_up_carries_out_what_the_file_has_changed_and_keeps_disks_unless_told(la
     assert "configure pc2" in labctl("plan", lab).stdout.decode()
     labctl("up", lab)
     labctl("exec", "pc1", "--", "ping", "-c", "1", "-W", "5", "192.168.1.22")
+    labctl("link", "cut", "pc1:eth1")
+    labctl("exec", "pc1", "--", "ping", "-c", "1", "-W", "2", "192.168.1.22", status=1)
+    assert "plug in" in labctl("plan", lab).stdout.decode()
+    labctl("up", lab)
+    labctl("exec", "pc1", "--", "ping", "-c", "4", "-W", "5", "192.168.1.22")
     written(tmp_path / "lab", TWO.replace("pc1: host", "pc1: {role: host, packages: [tree]}"))
     refused = labctl("up", lab, status=2).stderr.decode()
     assert "--replace" in refused
