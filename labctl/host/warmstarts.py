@@ -6,6 +6,7 @@ how a copy's RAM file is made. Knows neither roles nor labs: a key is a digest, 
 
 import contextlib
 import hashlib
+import itertools
 import json
 import os
 import shutil
@@ -75,13 +76,14 @@ class SavedStore:
         self._root = root
 
     def find(self, digest: str) -> Path | None:
-        """The directory of `digest`, marked as used now; None if there is none."""
-        place = self._root / digest
-        if not (place / "whole").exists():
+        """The newest directory of `digest`, marked as used now; None if there is none."""
+        marks = [place / "whole" for place in (self._root / digest, *self._root.glob(f"{digest}.*")) if (place / "whole").exists()]
+        if not marks:
             return None
+        newest = max(marks, key=lambda mark: mark.parent.stat().st_ctime_ns)
         with contextlib.suppress(OSError):
-            os.utime(place / "whole")
-        return place
+            os.utime(newest)
+        return newest.parent
 
     def make(self, digest: str, build: Callable[[Path], None], about: Mapping[str, object]) -> Path:
         """The directory of `digest`, built by `build` in a place of its own if it is not there: once, also for two at the same moment."""
@@ -104,14 +106,18 @@ class SavedStore:
             shutil.rmtree(place, ignore_errors=True)
 
     def keep(self, place: Path, digest: str) -> Path:
-        """Make a directory in the making the one of `digest`."""
-        final = self._root / digest
+        """Make a directory in the making one of `digest`. One that is there stays: machines may be running on it."""
         (place / "whole").touch()
         for file in (entry for entry in place.rglob("*") if entry.is_file()):
             _to_disk(file)
-        shutil.rmtree(final, ignore_errors=True)
-        place.rename(final)
-        return final
+        names = itertools.chain((digest,), (f"{digest}.{number}" for number in itertools.count(1)))
+        while True:
+            final = self._root / next(names)
+            try:
+                return place.rename(final)  # refused where a directory with anything in it is (rename(2))
+            except OSError:
+                if not final.exists():
+                    raise
 
     def listed(self) -> tuple[Path, ...]:
         """All whole directories, the least recently used first."""

@@ -81,3 +81,14 @@ def test_a_limit_that_is_no_number_is_refused(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("LABCTL_SAVED_GIB", "much")
     with pytest.raises(UsageError):
         limit_bytes()
+
+
+def test_a_checkpoint_that_machines_may_run_on_is_never_replaced_and_the_newest_is_found(tmp_path: Path) -> None:
+    store = SavedStore(tmp_path / "saved")
+    kept = []
+    for content in ("first", "second", "third"):
+        with store.half_made("digest") as place:
+            (place / "disk.qcow2").write_text(content)
+            kept.append(store.keep(place, "digest"))
+        assert store.find("digest") == kept[-1]
+    assert [(place / "disk.qcow2").read_text() for place in kept] == ["first", "second", "third"]
