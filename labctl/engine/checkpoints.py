@@ -8,8 +8,6 @@ MACs and addresses and nothing is provisioned again.
 import hashlib
 import json
 import os
-import secrets
-import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -19,11 +17,9 @@ from typing import TYPE_CHECKING
 from labctl.engine.events import Reporter, step
 from labctl.engine.instances import NodeRecord, write_record
 from labctl.engine.nodes import domain_spec
-from labctl.engine.provision import identity_of
+from labctl.engine.renew import prepare_renewal, renew
 from labctl.engine.session import Session, disk_of, make_overlay
 from labctl.engine.warm import machine_keys, ram_of
-from labctl.errors import StepError
-from labctl.guest.renewal import ARGV, RENEW_S, SEED_BYTES, render_renewal
 from labctl.host.domain_xml import Ram
 from labctl.host.places import cache_directory
 from labctl.host.warmstarts import SavedMachine, SavedStore
@@ -33,8 +29,7 @@ from labctl.lab.topology import Lab
 if TYPE_CHECKING:
     from labctl.host.images import LayerFiles
 
-ANSWER_S = 15.0
-FORMAT = 1
+FORMAT = 2
 
 
 def checkpoint_store() -> SavedStore:
@@ -60,11 +55,13 @@ def save_lab(session: Session, digest: str, report: Reporter) -> Path:
     store = checkpoint_store()
     names = [node.name for node in session.record.nodes]
     with step(report, "save the lab as it is"), store.half_made(digest) as place, ThreadPoolExecutor(starts_at_once()) as pool:
+        waiting = dict(zip(names, pool.map(lambda name: prepare_renewal(session, name), names), strict=True))
         for name in names:
             session.hypervisor.pause(name)
         list(pool.map(lambda name: _save_node(session, name, place), names))
         chains = {node.name: [f"{digest}/{node.name}", *node.chain] for node in session.record.nodes}
-        (place / "about.json").write_text(json.dumps({"kind": "checkpoint", "lab": session.record.lab, "chains": chains}, indent=1))
+        about = {"kind": "checkpoint", "lab": session.record.lab, "chains": chains, "waiting": waiting}
+        (place / "about.json").write_text(json.dumps(about, indent=1))
         return store.keep(place, digest)
 
 
@@ -79,7 +76,8 @@ def _save_node(session: Session, name: str, place: Path) -> None:
 
 def start_from(session: Session, place: Path, lab: Lab, layers: "Mapping[str, LayerFiles]", names: Sequence[str], report: Reporter) -> None:
     """Start these nodes from the checkpoint in `place`, each with its secrets renewed."""
-    chains = json.loads((place / "about.json").read_text())["chains"]
+    about = json.loads((place / "about.json").read_text())
+    chains, waiting = about["chains"], about.get("waiting", {})
 
     def one(name: str) -> NodeRecord:
         with step(report, f"start {name} from the checkpoint", name):
@@ -87,7 +85,7 @@ def start_from(session: Session, place: Path, lab: Lab, layers: "Mapping[str, La
             chain = (str(saved.disk), *chains[name][1:])
             node = replace(session.record.node(name), chain=chain, halted=False)
             _start_node(session, node, layers[name], saved)
-            _renew(session, lab, name)
+            renew(session, lab, name, waiting.get(name))
             return node
 
     with ThreadPoolExecutor(starts_at_once()) as pool:
@@ -102,16 +100,3 @@ def _start_node(session: Session, node: NodeRecord, layer: "LayerFiles", saved: 
     ram = Ram(saved.ram, shared=False, incoming=True)
     session.hypervisor.start_saved(domain_spec(session.record, node, layer, ram=ram), saved.state)
     session.hypervisor.resume(node.name)
-
-
-def _renew(session: Session, lab: Lab, name: str) -> None:
-    identity = identity_of(session.record.directory, name)
-    role = lab.node(name).role
-    own = role.texts.get(role.file.renew, role.file.renew) if role.file.renew else ""
-    agent = session.agent(name)
-    agent.wait_until_up(session.deadline(ANSWER_S), every_s=0.02)
-    program = render_renewal(identity, now=time.time(), seed=secrets.token_bytes(SEED_BYTES), role=own)
-    done = agent.run(ARGV, stdin=program, timeout_s=session.deadline(RENEW_S))
-    if done.status != 0:
-        said = (done.stderr or done.stdout).decode(errors="replace").strip()
-        raise StepError(f"{name}: its secrets could not be renewed", why=said[-500:], hint=f"labctl reset {name}")

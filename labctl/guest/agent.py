@@ -78,8 +78,11 @@ class Agent:
 
         `TimedOut` after `timeout_s` (the command is killed), `AgentError` if the agent fails or answers nonsense.
         """
+        return self.finish(self.start(script, stdin=stdin, env=env), script, timeout_s=timeout_s)
+
+    def finish(self, pid: int, script: str | Sequence[str], *, timeout_s: float) -> Completed:
+        """Wait for the end of what `start` gave `pid`; errors as of `run`, which `script` is for."""
         deadline = time.monotonic() + timeout_s
-        pid = self._start(script, stdin, env)
         pause = FIRST_PAUSE_S
         while not (status := self._ask("guest-exec-status", pid=pid)).get("exited"):
             if time.monotonic() >= deadline:
@@ -93,7 +96,15 @@ class Agent:
         """Set the node's clock to `now_ns` (nanoseconds since 1970, UTC)."""
         self._ask("guest-set-time", time=now_ns)
 
-    def _start(self, script: str | Sequence[str], stdin: bytes, env: Mapping[str, str] | None) -> int:
+    def write(self, path: str, content: bytes) -> None:
+        """Write to a file that is there (a FIFO, for one); no process is started for it."""
+        handle = self._channel.send({"execute": "guest-file-open", "arguments": {"path": path, "mode": "r+"}}, timeout_s=REQUEST_S)
+        data = base64.b64encode(content).decode()
+        self._channel.send({"execute": "guest-file-write", "arguments": {"handle": handle, "buf-b64": data}}, timeout_s=REQUEST_S)
+        self._channel.send({"execute": "guest-file-close", "arguments": {"handle": handle}}, timeout_s=REQUEST_S)
+
+    def start(self, script: str | Sequence[str], *, stdin: bytes = b"", env: Mapping[str, str] | None = None) -> int:
+        """Start a script or program as `run` does and return its process id at once."""
         argv = ["/bin/sh", "-s"] if isinstance(script, str) else list(script)
         data = script.encode() if isinstance(script, str) else stdin
         if len(data) > MAX_SCRIPT:

@@ -44,6 +44,15 @@ def test_a_script_travels_on_standard_input_of_sh() -> None:
     assert base64.b64decode(arguments["input-data"]).decode() == "echo 日本; exit 0"
 
 
+def test_a_file_is_written_without_a_process() -> None:
+    channel = Script(1000, {"count": 4, "eof": False}, {})
+    Agent(channel, "pc1").write("/run/fifo", b"1;\n")
+    assert [asked["execute"] for asked in channel.asked] == ["guest-file-open", "guest-file-write", "guest-file-close"]
+    assert channel.asked[0]["arguments"] == {"path": "/run/fifo", "mode": "r+"}
+    assert base64.b64decode(channel.asked[1]["arguments"]["buf-b64"]) == b"1;\n"
+    assert {asked["arguments"]["handle"] for asked in channel.asked[1:]} == {1000}
+
+
 def test_a_signal_is_a_status_as_a_shell_shows_it() -> None:
     assert Agent(Script({"pid": 7}, {"exited": True, "signal": 9}), "pc1").run("x", timeout_s=5).status == 137
 

@@ -1,9 +1,16 @@
 """The renewal of a copy, as a program that perl itself accepts."""
 
+import errno
+import os
+import stat
 import subprocess
+import time
+from pathlib import Path
+
+import pytest
 
 from labctl.guest.identity import Identity
-from labctl.guest.renewal import render_renewal
+from labctl.guest.renewal import FIFO, WAITER, render_renewal
 
 WHO = Identity("pc1", "ssh-ed25519 AAAA labctl", "-----BEGIN\nKEY$x@y\n-----END\n", "ssh-ed25519 BBBB pc1", "0" * 32)
 
@@ -30,3 +37,28 @@ def test_a_roles_own_secrets_are_renewed_by_its_own_script_and_no_shell_starts_w
     assert "rm -f /var/lib/x" in rendered("rm -f /var/lib/x")
     assert '"sh"' in rendered("rm -f /var/lib/x")
     assert '"sh"' not in rendered()
+
+
+def opened_once_somebody_reads(fifo: Path) -> int:
+    while True:
+        try:
+            return os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError as refused:
+            if refused.errno != errno.ENXIO:  # fifo(7): nobody reads
+                raise
+            time.sleep(0.01)
+
+
+@pytest.mark.parametrize(("program", "status", "said"), [("print 6 * 7;", 0, "42"), ('die "no room\\n";', 255, "no room")])
+def test_a_perl_that_waits_carries_out_what_comes_and_tells_how_it_went(program: str, status: int, said: str, tmp_path: Path) -> None:
+    place = tmp_path / "fifo"
+    waiting = subprocess.Popen((*WAITER[:2], WAITER[2].replace(FIFO, str(place))), stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    while not place.exists():
+        time.sleep(0.01)
+    assert (stat.S_ISFIFO(place.stat().st_mode), stat.S_IMODE(place.stat().st_mode)) == (True, 0o600)
+    handle = opened_once_somebody_reads(place)
+    os.write(handle, program.encode())
+    os.close(handle)
+    printed, _ = waiting.communicate(timeout=10)
+    assert (waiting.returncode, printed.decode().strip()) == (status, said)
+    assert not place.exists(), "nobody else's program can come after it"
