@@ -11,7 +11,6 @@ import json
 import os
 import selectors
 import subprocess
-import tempfile
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from labctl.host.run import run, start, stop
 KVM = Path("/dev/kvm")
 QEMU = "qemu-system-x86_64"
 TRIAL_S = 8.0  # a kernel under KVM is in userland after one second; where it is not after eight, emulation is no slower
+END_S = 5.0  # should labctl be killed meanwhile, the trial ends by itself
 EMULATED_TIME_SCALE = 4.0
 SAID_BY_KERNEL = b"Linux version "
 SAID_IN_USERLAND = b"labctl-42-userland"  # computed by the shell, so the kernel's echo of its command line does not hold it
@@ -92,7 +92,8 @@ def qemu_version() -> str:
 def try_boot(kernel: Path, initrd: Path, *, acceleration: str = "kvm", cpu: str = "host", limit_s: float = TRIAL_S) -> Accelerator:
     """Boot the kernel with the shell of its initrd as first process, at most `limit_s` seconds, and judge by the serial console."""
     argv = (
-        *("prlimit", "--core=0:0", "--", QEMU, "-accel", acceleration, "-machine", "pc", "-cpu", cpu, "-m", "256", "-smp", "1"),
+        *("timeout", "--signal=KILL", f"{limit_s + END_S:g}", "prlimit", "--core=0:0", "--"),
+        *(QEMU, "-accel", acceleration, "-machine", "pc", "-cpu", cpu, "-m", "256", "-smp", "1"),
         *("-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-serial", "stdio", "-sandbox", "on"),
         *("-kernel", str(kernel), "-initrd", str(initrd), "-append", COMMAND_LINE),
     )
@@ -150,6 +151,6 @@ def _remember(key: dict[str, str], answer: Accelerator, cache: Path) -> None:
     """Written whole or not at all; a cache that cannot be written costs a proof next time, nothing else."""
     with contextlib.suppress(OSError):
         cache.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=cache, delete=False) as file:
-            json.dump({"key": key, "answer": asdict(answer)}, file)
-        Path(file.name).replace(_cache_file(cache))
+        partial = cache / "accelerator.json.new"
+        partial.write_text(json.dumps({"key": key, "answer": asdict(answer)}))
+        partial.rename(_cache_file(cache))

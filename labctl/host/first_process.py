@@ -3,14 +3,19 @@
     unshare … python3 -I first_process.py INSTANCE_DIRECTORY SHORT_DIRECTORY
 
 Owns nothing but the life of the namespaces: when it dies, the kernel ends every process in them and the taps vanish with the
-network. It must reap: without that each dead QEMU stays a zombie and libvirt waits 40 s for it. Standard library only.
+network. It must reap: without that each dead QEMU stays a zombie and libvirt waits 40 s for it. Its standard input is its leash: it
+ends with whoever holds that, until it is told to stay. Standard library only.
 """
 
+import contextlib
 import ctypes
+import json
 import os
+import select
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 MS_BIND = 0x1000
@@ -33,17 +38,47 @@ def quieten() -> None:
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True, stdin=subprocess.DEVNULL)
 
 
-def reap_for_ever() -> None:
+def live(directory: str) -> None:
+    """Reap what is orphaned; end when standard input does, unless `stay` was said on it: so nobody is left alone by a killed labctl."""
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
+    woken, wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    watched = [0, woken]
     while True:
-        signal.sigtimedwait({signal.SIGCHLD}, 3600)
+        reap(directory)
+        ready = select.select(watched, [], [])[0]
+        if woken in ready:
+            os.read(woken, 4096)
+        if 0 in ready:
+            if not os.read(0, 100):
+                os._exit(0)
+            os.dup2(os.open(os.devnull, os.O_RDWR), 0)
+            watched = [woken]
+
+
+def reap(directory: str) -> None:
+    """Reap all that has ended. How a machine's process ended is noted before that: libvirt forgets its pid as soon as it is reaped."""
+    while True:
         try:
-            while os.waitpid(-1, os.WNOHANG) != (0, 0):
-                pass
+            ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
         except ChildProcessError:
-            pass
+            return
+        if ended is None:
+            return
+        with contextlib.suppress(OSError):  # a full disk must not end an instance
+            note_end(Path(directory), ended.si_pid, ended.si_code != os.CLD_EXITED, ended.si_status)
+        os.waitpid(ended.si_pid, 0)
+
+
+def note_end(directory: Path, pid: int, killed: bool, number: int) -> None:
+    """One line in log/ended.jsonl if `pid` was a machine's, by libvirt's pid files."""
+    for file in (directory / "run/libvirt/qemu/run").glob("*.pid"):
+        if file.read_text().strip() == str(pid):
+            entry = {"time": time.time(), "name": file.stem, "how": "signal" if killed else "status", "number": number}
+            with (directory / "log/ended.jsonl").open("a") as log:
+                log.write(json.dumps(entry) + "\n")
 
 
 def main(directory: str, short: str) -> None:
@@ -54,7 +89,7 @@ def main(directory: str, short: str) -> None:
     sys.stdout.flush()
     nowhere = os.open(os.devnull, os.O_RDWR)
     os.dup2(nowhere, 1)
-    reap_for_ever()
+    live(short)
 
 
 if __name__ == "__main__":

@@ -42,6 +42,10 @@ class DomainFacts:
     state: DomainState
 
 
+class NoAnswer(HypervisorError):
+    """libvirtd did not answer in time: it hangs, or was stopped."""
+
+
 def _libvirt() -> Any:
     try:
         import libvirt
@@ -71,7 +75,7 @@ def _limited(call: Callable[[], T], doing: str, timeout_s: float) -> T:
     if error:
         raise error[0]
     if not result:
-        raise HypervisorError(f"cannot {doing}", why=f"libvirt did not answer within {timeout_s:g} s")
+        raise NoAnswer(f"cannot {doing}", why=f"libvirt did not answer within {timeout_s:g} s")
     return result[0]
 
 
@@ -87,7 +91,8 @@ class Hypervisor:
         try:
             return _limited(call, doing, timeout_s)
         except self._libvirt.libvirtError as refused:
-            raise HypervisorError(f"cannot {doing}", why=str(refused.get_error_message())) from refused
+            hint = "" if self._connection.isAlive() else "its libvirtd has ended; labctl up starts it anew and goes on from here"
+            raise HypervisorError(f"cannot {doing}", why=str(refused.get_error_message()), hint=hint) from refused
 
     def start(self, spec: DomainSpec) -> None:
         """Create and run the domain; it is gone when it is switched off."""
@@ -129,6 +134,10 @@ class Hypervisor:
     def pause(self, name: str) -> None:
         """Let the machine stand still."""
         self._call(f"pause {name}", self._need(name).suspend)
+
+    def waits_for_state(self, name: str) -> bool:
+        """Whether the machine was started to be given a saved state and has not got it: it will never run."""
+        return bool(self._monitor(self._need(name), "query-status").get("status") == "inmigrate")
 
     def resume(self, name: str) -> None:
         """Let the machine run on."""

@@ -1,7 +1,8 @@
 """Where image layers are kept: one directory each, named by its recipe's digest, complete or not there at all.
 
     <images>/<digest>/{layer.json, disk.qcow2[, vmlinuz, initrd]}     read-only once it is there
-    <images>/.building-<key>/   <images>/.<key>.lock                  a build under way; swept by the next one if its maker died
+    <images>/.building-<key>/   <images>/.<key>.lock                  a build under way, with its note (host/making); swept by the
+                                                                      next one if its maker died
 
 Owns layer.json, finding and checking. A second, read-only directory (a classroom's) is looked at too; a layer whose parent lies
 there gets a link of the parent's name beside it, since a disk names its parent as ../<digest>/disk.qcow2. How a layer is made is
@@ -19,10 +20,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from labctl.errors import LabError, StepError
+from labctl.errors import StepError
 from labctl.host.image_recipe import digest_of, is_digest, parent_of, title_of
 from labctl.host.image_tools import remove_build
-from labctl.host.locks import lock
+from labctl.host.making import dead_makings, live_makings, making, sweep_making
 
 RECORD, DISK, KERNEL, INITRD = "layer.json", "disk.qcow2", "vmlinuz", "initrd"
 FILES = (DISK, KERNEL, INITRD)  # all that a layer may hold, besides its record
@@ -147,6 +148,25 @@ def backing_of(header: bytes) -> str | None:
     return header[offset : offset + size].decode("utf-8", "replace") if offset else None
 
 
+def chain_of(disk: Path) -> tuple[Path, ...]:
+    """The files that `disk` lies on, top first, as their headers say; `StepError` if one is not there or is no disk.
+
+    For disks that labctl made itself: a header decides what a machine reads, so it, and no note of it, is what counts.
+    """
+    found: list[Path] = []
+    current = disk
+    try:
+        while True:
+            with current.open("rb") as file:
+                backing = backing_of(file.read(4096))
+            if backing is None:
+                return tuple(found)
+            current = Path(os.path.normpath(current.parent / backing))
+            found.append(current)
+    except OSError as missing:
+        raise StepError(f"{disk.name} lies on a disk that is not there", why=str(missing), hint="labctl reset makes it anew") from missing
+
+
 def require_own_backing(disk: Path, parent: str | None) -> None:
     """`StepError` unless the disk lies on its parent's disk and on nothing else: a foreign one could name any file of the host."""
     with disk.open("rb") as file:
@@ -244,13 +264,10 @@ class Store:
     @contextlib.contextmanager
     def building(self, key: str) -> Iterator[Path]:
         """A fresh directory to build in; the caller holds `key`'s lock. It is gone after the block unless `commit` took it."""
-        build = self.directory / f"{BUILDING}{key}"
-        remove_build(build)
-        build.mkdir(parents=True)
-        try:
+        self.directory.mkdir(parents=True, exist_ok=True)
+        with making(self.directory / f"{BUILDING}{key}", "an image layer", remove=remove_build) as build:
+            build.chmod(0o755)  # a finished layer may be shared by a class
             yield build
-        finally:
-            remove_build(build)
 
     def commit(self, build: Path, record: LayerRecord) -> None:
         """Make the built directory the layer, durably: files first, then the name. A damaged one of that name gives way."""
@@ -274,13 +291,9 @@ class Store:
 
     def sweep(self) -> tuple[str, ...]:
         """Remove what killed builds left, and links to layers that are no longer there; names of what was removed."""
-        removed = []
-        for path in sorted(self.directory.glob(f"{BUILDING}*")):
-            with contextlib.suppress(LabError), lock(self.lock_file(path.name.removeprefix(BUILDING)), "sweep a dead build"):
-                remove_build(path)
-                removed.append(path.name)
+        removed = [dead.place.name for dead in dead_makings(self.directory) if sweep_making(dead, remove=remove_build)]
         for path in self.directory.glob("*"):
-            if path.is_symlink() and not path.exists():
+            if path.is_symlink() and not path.exists() and is_digest(path.name):
                 path.unlink()
                 removed.append(path.name)
         return tuple(removed)
@@ -288,4 +301,4 @@ class Store:
     def is_building(self) -> bool:
         """Whether some build is under way now."""
         self.sweep()
-        return any(self.directory.glob(f"{BUILDING}*"))
+        return bool(live_makings(self.directory))

@@ -22,7 +22,6 @@ from labctl.host.image_store import (
     DISK,
     INITRD,
     KERNEL,
-    RECORD,
     FileDigest,
     LayerFiles,
     LayerRecord,
@@ -31,8 +30,9 @@ from labctl.host.image_store import (
     require_own_backing,
     sha256_of,
 )
-from labctl.host.image_tools import Tell, no_room, require_room
+from labctl.host.image_tools import Tell, no_room, remove_build, require_room
 from labctl.host.locks import lock
+from labctl.host.making import remove_whole
 from labctl.host.run import run
 
 __all__ = ["ImageStore", "LayerFiles", "Removed", "RunInMachine", "StoredLayer", "short"]
@@ -222,11 +222,8 @@ class ImageStore:
     def _remove(self, layers: Sequence[StoredLayer]) -> Removed:
         if self._store.is_building():
             raise LockHeld("cannot remove image layers now", why="one is being made", hint="wait for it, or try again")
-        for layer in reversed(layers):  # what lies on top goes first; the record before all, so that no half layer is ever found
-            (layer.place / RECORD).unlink()
-            for file in sorted(layer.place.iterdir()):
-                file.unlink()
-            layer.place.rmdir()
+        for layer in reversed(layers):  # what lies on top goes first
+            remove_whole(layer.place, remove=remove_build)
         return Removed(tuple(layer.record.title for layer in layers), sum(layer.record.size_bytes for layer in layers))
 
     def export(self, digests: Collection[str], file: Path, tell: Tell) -> int:

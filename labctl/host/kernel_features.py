@@ -4,14 +4,14 @@ Both are really tried, in a throw-away instance that is killed at the end; nothi
 wires need: asked of the host is nothing beyond it.
 """
 
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from labctl.errors import LabError
 from labctl.host.account import explain_refused_namespaces, forbidding_switches
 from labctl.host.finding import Finding, State
-from labctl.host.namespace import FirstProcess, inside, kill_namespace, short_place, start_namespace
+from labctl.host.making import making, new_name
+from labctl.host.namespace import FirstProcess, borrowed_namespace, inside, short_place
 from labctl.host.run import run
 from labctl.lab.data import data_directory
 
@@ -36,18 +36,15 @@ MODULES = {
 
 def probe_instance(directory: Path) -> tuple[Finding, Finding]:
     """Namespaces and wires, tried as `up` makes them, with files below `directory`."""
-    with tempfile.TemporaryDirectory(prefix="doctor-", dir=directory) as place:
-        (Path(place) / "log").mkdir()
+    with making(directory / new_name("doctor"), "a trial") as place:
+        (place / "log").mkdir()
         try:
-            first = start_namespace(Path(place), short_place(Path(place), Path(__file__)))
+            with borrowed_namespace(place, short_place(place, Path(__file__))) as first:
+                return Finding("namespaces", State.OK, "this user can make an instance's namespaces (tried)"), probe_wires(first)
         except LabError as refused:
             profile = data_directory() / "packaging" / "apparmor-profile"
             namespaces = explain_refused_namespaces(refused.why or refused.what, forbidding_switches(), profile)
             return namespaces, Finding("wires", State.UNPROVEN, "wires were not tried", "they are made inside namespaces")
-        try:
-            return Finding("namespaces", State.OK, "this user can make an instance's namespaces (tried)"), probe_wires(first)
-        finally:
-            kill_namespace(first)
 
 
 def probe_wires(first: FirstProcess) -> Finding:

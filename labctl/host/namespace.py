@@ -9,7 +9,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from labctl.host.run import clean_environment, start, stop
 
 HERE = Path(__file__).parent
 START_S = 20.0
+STAY = b"stay\n"
 INNER_ID = 1000  # never 0: libvirt would believe that it is privileged and die on setgroups
 SHORT_PLACES = ("/srv", "/media", "/mnt", "/opt")  # empty by the FHS, there on every distribution, at most 15 bytes
 
@@ -53,20 +55,46 @@ def short_place(*needed: Path) -> str:
     )
 
 
-def start_namespace(directory: Path, short: str) -> FirstProcess:
-    """Make the namespaces and return their first process, ready. `HostError` where the kernel refuses."""
+def start_namespace(directory: Path, short: str, remember: Callable[[FirstProcess], None] = lambda _: None) -> FirstProcess:
+    """Make the namespaces and return their first process, ready. `HostError` where the kernel refuses.
+
+    It is let go only after `remember`: should this process be killed before it knows whom it has started, the namespaces end too.
+    """
+    process, first = _start(directory, short)
+    assert process.stdin is not None
+    try:
+        with process.stdin as leash:
+            remember(first)
+            leash.write(STAY)
+    except BrokenPipeError as gone:
+        raise HostError("the instance's first process died at once", why="it was killed, or ran out of memory") from gone
+    return first
+
+
+@contextmanager
+def borrowed_namespace(directory: Path, short: str) -> Iterator[FirstProcess]:
+    """Namespaces for the block: they end with it, or with this process, however that ends."""
+    process, first = _start(directory, short)
+    try:
+        yield first
+    finally:
+        kill_namespace(first)
+        stop(process)
+
+
+def _start(directory: Path, short: str) -> "tuple[subprocess.Popen[bytes], FirstProcess]":
     shape = f"--user --map-user={INNER_ID} --map-group={INNER_ID} --net --pid --mount --mount-proc --fork --kill-child --keep-caps"
     argv = ["unshare", *shape.split(), "/usr/bin/python3", "-I", "-S", str(HERE / "first_process.py"), str(directory), short]
     log = directory / "log" / "first-process.log"
     with log.open("ab") as said:
-        process = start(argv, stdout=subprocess.PIPE, stderr=said)
+        process = start(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said)
     assert process.stdout is not None
     os.set_blocking(process.stdout.fileno(), False)
     deadline = time.monotonic() + START_S
     while process.poll() is None and time.monotonic() < deadline:
         if process.stdout.read(6) == b"ready\n":
             process.stdout.close()
-            return _child_of(process.pid)
+            return process, _child_of(process.pid)
         time.sleep(0.005)
     stop(process)
     raise HostError(

@@ -9,8 +9,6 @@ import hashlib
 import itertools
 import json
 import os
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,6 +17,7 @@ from labctl.errors import HostError
 from labctl.host.accelerator import qemu_version
 from labctl.host.domain_xml import CPU_MODEL, MACHINE
 from labctl.host.locks import lock
+from labctl.host.making import is_whole, making, new_name, remove_whole
 from labctl.host.run import run
 
 FORMAT = 1  # a change of the machine's devices, or of what is settled before it is saved, raises it
@@ -77,13 +76,17 @@ class SavedStore:
 
     def find(self, digest: str) -> Path | None:
         """The newest directory of `digest`, marked as used now; None if there is none."""
-        marks = [place / "whole" for place in (self._root / digest, *self._root.glob(f"{digest}.*")) if (place / "whole").exists()]
-        if not marks:
+        found: dict[Path, int] = {}
+        for place in (self._root / digest, *self._root.glob(f"{digest}.*")):
+            with contextlib.suppress(OSError):  # another labctl may take it away at this moment
+                if (place / "whole").exists():
+                    found[place] = place.stat().st_ctime_ns
+        if not found:
             return None
-        newest = max(marks, key=lambda mark: mark.parent.stat().st_ctime_ns)
+        newest = max(found, key=lambda place: found[place])
         with contextlib.suppress(OSError):
-            os.utime(newest)
-        return newest.parent
+            os.utime(newest / "whole")
+        return newest
 
     def make(self, digest: str, build: Callable[[Path], None], about: Mapping[str, object]) -> Path:
         """The directory of `digest`, built by `build` in a place of its own if it is not there: once, also for two at the same moment."""
@@ -98,12 +101,8 @@ class SavedStore:
     @contextlib.contextmanager
     def half_made(self, digest: str) -> Iterator[Path]:
         """A directory in the making; what is left of it after the block is removed."""
-        self._root.mkdir(parents=True, exist_ok=True)
-        place = Path(tempfile.mkdtemp(prefix=f"half-{digest[:16]}-", dir=self._root))
-        try:
+        with making(self._root / new_name(f"half-{digest[:16]}"), "a saved machine") as place:
             yield place
-        finally:
-            shutil.rmtree(place, ignore_errors=True)
 
     def keep(self, place: Path, digest: str) -> Path:
         """Make a directory in the making one of `digest`. One that is there stays: machines may be running on it."""
@@ -121,12 +120,19 @@ class SavedStore:
 
     def listed(self) -> tuple[Path, ...]:
         """All whole directories, the least recently used first."""
-        places = [mark.parent for mark in self._root.glob("*/whole")]
-        return tuple(sorted(places, key=lambda place: (place / "whole").stat().st_mtime))
+        return tuple(sorted((mark.parent for mark in self._root.glob("*/whole") if is_whole(mark.parent)), key=last_used))
 
     def remove(self, place: Path) -> None:
-        (place / "whole").unlink(missing_ok=True)
-        shutil.rmtree(place, ignore_errors=True)
+        """Take a directory away; nothing if another labctl did so first."""
+        with contextlib.suppress(FileNotFoundError):
+            remove_whole(place)
+
+
+def last_used(place: Path) -> float:
+    """When a saved directory was last used, seconds since 1970; 0 if it has gone."""
+    with contextlib.suppress(OSError):
+        return (place / "whole").stat().st_mtime
+    return 0.0
 
 
 def _to_disk(file: Path) -> None:
@@ -147,4 +153,9 @@ def copy_ram(source: Path, target: Path) -> None:
 
 def size_on_disk(place: Path) -> int:
     """Bytes of disk below `place`, holes not counted."""
-    return sum(file.lstat().st_blocks * 512 for file in place.rglob("*") if not file.is_symlink())
+    total = 0
+    for directory, _, files in os.walk(place):  # what goes while we look counts nothing
+        for name in files:
+            with contextlib.suppress(OSError):
+                total += os.lstat(os.path.join(directory, name)).st_blocks * 512
+    return total

@@ -1,0 +1,107 @@
+"""Locks say who holds them, go with their holder, and protect nothing once their file was taken away. Real processes, really killed."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from labctl.errors import LockHeld
+from labctl.host.locks import is_held, is_lock, lock, use
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from labctl.host.locks import lock
+with lock(Path(sys.argv[1]), "hold it"):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def holder(file: Path) -> "subprocess.Popen[bytes]":
+    process = subprocess.Popen((sys.executable, "-c", HOLD, str(file)), stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"held\n"
+    return process
+
+
+def test_a_lock_names_its_holder_and_gives_up(tmp_path: Path) -> None:
+    file = tmp_path / "lock"
+    with holder(file) as process:
+        began = time.monotonic()
+        with pytest.raises(LockHeld) as held, lock(file, "take it", wait_s=0.3):
+            pass
+        assert 0.3 <= time.monotonic() - began < 5
+        assert f"process {process.pid} (hold it)" in held.value.why
+        process.kill()
+
+
+def test_a_lock_of_a_killed_holder_is_free_and_its_file_is_evidence(tmp_path: Path) -> None:
+    file = tmp_path / "lock"
+    with holder(file) as process:
+        assert is_held(file)
+        process.send_signal(signal.SIGKILL)
+    assert not is_held(file)
+    assert is_lock(file)
+    with lock(file, "take it"):
+        assert is_held(file)
+    assert not file.exists()
+
+
+def test_a_lock_may_stay_as_evidence(tmp_path: Path) -> None:
+    with lock(tmp_path / "lock", "make it", keep=lambda: True):
+        pass
+    assert is_lock(tmp_path / "lock")
+    assert not is_held(tmp_path / "lock")
+
+
+@pytest.mark.parametrize("text", ["", "mine", "process x (y)", "process 1 (y) and more"])
+def test_what_only_looks_like_a_lock_is_none(tmp_path: Path, text: str) -> None:
+    file = tmp_path / ".x.lock"
+    file.write_text(text)
+    assert not is_lock(file)
+
+
+def test_a_link_is_no_lock_and_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "real").write_text("process 1 (x)\n")
+    (tmp_path / "lock").symlink_to("real")
+    assert not is_lock(tmp_path / "lock")
+    with pytest.raises(OSError, match="symbolic"), lock(tmp_path / "lock", "take it"):
+        pass
+
+
+def test_of_many_takers_one_holds_it_at_a_time_although_each_takes_the_file_away(tmp_path: Path) -> None:
+    file, inside, most = tmp_path / "lock", [0], [0]
+
+    def take() -> None:
+        for _ in range(25):
+            with lock(file, "take it", wait_s=30):
+                inside[0] += 1
+                most[0] = max(most[0], inside[0])
+                os.sched_yield()
+                inside[0] -= 1
+
+    takers = [threading.Thread(target=take) for _ in range(8)]
+    for taker in takers:
+        taker.start()
+    for taker in takers:
+        taker.join()
+    assert most == [1]
+    assert not file.exists()
+
+
+def test_users_share_and_keep_the_one_who_removes_out(tmp_path: Path) -> None:
+    file = tmp_path / "lock"
+    with use(file, "use it"):
+        with use(file, "use it too"), pytest.raises(LockHeld, match="remove"), lock(file, "remove"):
+            pass
+        with pytest.raises(LockHeld), lock(file, "remove"):
+            pass
+    with lock(file, "remove"), pytest.raises(LockHeld), use(file, "use it"):
+        pass
+    assert not file.exists()
