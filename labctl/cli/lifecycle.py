@@ -23,9 +23,19 @@ PLAN_SHAPE = """{"accelerator": "kvm", "layers": 0, "steps": [{"verb": "make", "
   "seconds": 4.0, "upper_bound": true}"""
 STATUS_SHAPE = """[{"instance": "l2-switch", "lab": "l2-switch", "variant": "default", "state": "running", "accelerator": "kvm",
   "uptime_s": 61.2, "pss_mib": 700,
-  "nodes": [{"name": "pc1", "role": "host", "state": "running", "addresses": ["eth1 192.168.1.11/24"], "memory_mib": 256, "pss_mib": 138}],
-  "links": [{"a": "pc1:eth1", "b": "sw1:port1", "cut": false}]}]"""
-STATE_COLOURS = {"running": "green", "starting": "yellow", "off": "dim", "paused": "yellow", "lost": "red", "dead": "red"}
+  "nodes": [{"name": "pc1", "role": "host", "state": "running", "addresses": ["eth1 192.168.1.11/24"], "memory_mib": 256,
+    "pss_mib": 138, "why": ""}],
+  "links": [{"a": "pc1:eth1", "b": "sw1:port1", "cut": false}], "why": ""}]"""
+STATE_COLOURS = {
+    "running": "green",
+    "starting": "yellow",
+    "off": "dim",
+    "paused": "yellow",
+    "lost": "red",
+    "dead": "red",
+    "halted": "dim",
+    "was running": "yellow",
+}
 
 
 @verb("plan", RUN, "labctl plan l2-switch", "labctl plan ./my-lab --json", shape=PLAN_SHAPE)
@@ -153,6 +163,8 @@ def _print_status(reader: Reader, one: "LabStatus") -> None:
     about += [f"{one.pss_mib} MiB of memory"] if one.pss_mib is not None else []
     name = one.instance if one.instance == one.lab else f"{one.instance} (lab {one.lab})"
     reader.say(f"{reader.paint(name, 'bold')}: {_painted(reader, one.state)}, {', '.join(about)}")
+    if one.why:
+        reader.say(f"  {one.why}")
     rows = [
         (
             node.name,
@@ -164,6 +176,9 @@ def _print_status(reader: Reader, one: "LabStatus") -> None:
         for node in one.nodes
     ]
     reader.table(rows, heading=("NODE", "ROLE", "STATE", "ADDRESSES", "MEMORY"), indent="  ")
+    for node in one.nodes:
+        if node.why:
+            reader.say(f"  {node.name}: {node.why}")
     for cable in one.links:
         if cable.cut:
             reader.say(f"  cable {cable.a} -- {cable.b} is {reader.paint('cut', 'red')}")

@@ -18,9 +18,10 @@ from labctl.engine import selftest as proofs
 from labctl.engine import verify as checks
 from labctl.engine.events import Event, Reporter
 from labctl.engine.images import layers_of
-from labctl.engine.instances import InstanceRecord, find_instance, instance_lock, write_record
+from labctl.engine.instances import InstanceRecord, find_instance, held_instance, write_record
 from labctl.engine.running import RunningLab
 from labctl.engine.session import Session, open_session
+from labctl.engine.strays import remove_strays
 from labctl.engine.up import UpOptions, up
 from labctl.errors import UsageError
 from labctl.lab.load import load_lab
@@ -32,10 +33,24 @@ Outcome = TypeVar("Outcome")
 @contextmanager
 def opened(record: InstanceRecord, doing: str, report: Reporter) -> Iterator[tuple[Session, RunningLab]]:
     """The instance, held and open, with the lab of its file in the variant that runs."""
-    with instance_lock(record.id, doing):
-        record = find_instance(instance=record.id)  # what stood in it before the lock may be old
-        with open_session(record) as session:
-            yield session, RunningLab(session, lab_of(record), report)
+    with held_instance(record, doing) as held, open_session(held) as session:
+        remove_strays(session)
+        yield session, RunningLab(session, lab_of(held), report)
+
+
+@contextmanager
+def in_one_go(session: Session, words: str) -> Iterator[None]:
+    """Remember on the record that all nodes are being changed by the verb `words`, until that is done: nodes may be of two times else."""
+    if words:
+        _note_unfinished(session, words)
+    yield
+    if words:
+        _note_unfinished(session, "")
+
+
+def _note_unfinished(session: Session, words: str) -> None:
+    session.record = replace(session.record, unfinished=words)
+    write_record(session.record)
 
 
 def lab_of(record: InstanceRecord) -> Lab:
@@ -126,7 +141,7 @@ def solve(record: InstanceRecord, check: str | None, report: Reporter) -> str:
 
 def reset(record: InstanceRecord, nodes: Sequence[str], report: Reporter) -> None:
     """Nodes as they were when the lab was ready; none named: all of them, their cables and settings too."""
-    with opened(record, "reset", report) as (_, target):
+    with opened(record, "reset", report) as (session, target), in_one_go(session, "reset" if not nodes else ""):
         target.reset(nodes)
 
 
@@ -175,4 +190,6 @@ def save_point(record: InstanceRecord, name: str, report: Reporter) -> points.Po
 def goto_point(record: InstanceRecord, name: str, report: Reporter) -> None:
     """Bring the running lab back to a point."""
     with opened(record, "go back in", report) as (session, target):
-        points.goto_point(session, target.lab, layers_of(session.record), name, report)
+        points.find_point(target.lab.name, name)
+        with in_one_go(session, f"checkpoint goto {name}"):
+            points.goto_point(session, target.lab, layers_of(session.record), name, report)

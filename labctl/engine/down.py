@@ -8,19 +8,25 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from labctl.engine.events import Reporter, step
-from labctl.engine.instances import InstanceRecord, instance_lock, remove_directory, write_record
+from labctl.engine.instances import InstanceRecord, held_instance, instance_lock, read_record, remove_directory, write_record
 from labctl.engine.journal import Journal
 from labctl.engine.links import plug
 from labctl.engine.nodes import taps_of
 from labctl.engine.session import disk_of, open_session
-from labctl.errors import RemoveError
+from labctl.errors import RemoveError, StepError
 from labctl.host import wires
 from labctl.host.namespace import kill_namespace
 
 
-def down(record: InstanceRecord, report: Reporter) -> None:
-    """End the instance and take its files away. `RemoveError` names what is left."""
+def down(record: InstanceRecord, report: Reporter, *, only_dead: bool = False) -> None:
+    """End the instance and take its files away; nothing if another labctl did so first. `RemoveError` names what is left."""
     with instance_lock(record.id, "take down"), step(report, f"{record.id} down"):
+        if not record.directory.exists():
+            return
+        with contextlib.suppress(StepError):  # a damaged one: then what was known of it must do
+            record = read_record(record.directory)
+        if only_dead and record.alive:  # somebody brought it up again meanwhile
+            return
         with contextlib.suppress(OSError):
             Journal(record.directory).write("begin down")
         kill(record)
@@ -40,7 +46,7 @@ def kill(record: InstanceRecord) -> None:
 
 def down_nodes(record: InstanceRecord, nodes: Sequence[str], report: Reporter) -> InstanceRecord:
     """Switch `nodes` off and take their disks away; the rest of the lab stays, with the cables to them unplugged."""
-    with instance_lock(record.id, "take nodes down of"), open_session(record) as session:
+    with held_instance(record, "take nodes down of") as held, open_session(held) as session:
         for name in nodes:
             node = session.record.node(name)
             with step(report, f"{name} down", name):

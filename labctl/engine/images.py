@@ -4,10 +4,11 @@ Owns that chain, the order of builds (what does not depend on each other at once
 for a node's commands. How a layer is made and kept is `host/images`'s.
 """
 
+import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -20,6 +21,7 @@ from labctl.host.accelerator import cached_accelerator
 from labctl.host.image_recipe import LayerFile, MachineRecipe, PackageRecipe
 from labctl.host.image_tools import interrupt_builds
 from labctl.host.images import ImageStore, LayerFiles, Removed
+from labctl.host.locks import lock, use
 from labctl.host.places import cache_directory, extra_images_directory, images_directory
 from labctl.host.warmstarts import machine_key
 from labctl.lab.data import TEMPLATES
@@ -28,6 +30,7 @@ from labctl.lab.topology import Lab, Node
 
 Recipe = PackageRecipe | MachineRecipe
 NO_BASE = "0" * 64  # stands for the base image's digest where there is none yet
+WAIT_S, REMOVE_WAIT_S = 60.0, 5.0
 MACHINE_MIB, MACHINE_CPUS = 512, 1
 COMMAND_S = 300.0
 CLOSE_DISK = "sync; mount -o remount,ro / 2>/dev/null || { echo u >/proc/sysrq-trigger; sleep 1; }"  # a file system that needs no repair
@@ -55,6 +58,23 @@ def recipes_of(node: Node, base: str, base_packages: Collection[str]) -> tuple[R
 def recipes_for(lab: Lab, store: ImageStore, base: str) -> dict[str, tuple[Recipe, ...]]:
     packages = store.base_packages()
     return {node.name: recipes_of(node, base, packages) for node in lab.nodes}
+
+
+@contextlib.contextmanager
+def using_images(doing: str) -> Iterator[None]:
+    """While the block runs no image layer goes: from the moment one is found until the record says that a node lies on it."""
+    with use(_lock_file(), doing, wait_s=WAIT_S):
+        yield
+
+
+@contextlib.contextmanager
+def _removing_images() -> Iterator[None]:
+    with lock(_lock_file(), "remove image layers", wait_s=REMOVE_WAIT_S):
+        yield
+
+
+def _lock_file() -> Path:
+    return cache_directory() / ".images.lock"
 
 
 def ensure_images(lab: Lab, report: Reporter) -> Mapping[str, LayerFiles]:
@@ -253,17 +273,19 @@ def _in_use(store: ImageStore) -> frozenset[str]:
 def remove_image(words: Sequence[str]) -> Removed:
     """Remove the layers whose digests begin so. `UsageError` if one is used, or another lies on it."""
     store = image_store()
-    return store.remove({store.one(word).record.digest for word in words}, _in_use(store))
+    with _removing_images():
+        return store.remove({store.one(word).record.digest for word in words}, _in_use(store))
 
 
 def prune_images(*, everything: bool = False) -> Removed:
     """Remove layers that no instance lies on and that today's base image does not carry; with `everything` all that no instance needs."""
     store = image_store()
-    keep = set(_in_use(store))
-    base = store.find_base()
-    if base is not None and not everything:
-        keep |= {layer.record.digest for layer in store.layers() if store.lies_on(layer, base.recipe)}
-    return store.prune(keep)
+    with _removing_images():
+        keep = set(_in_use(store))
+        base = store.find_base()
+        if base is not None and not everything:
+            keep |= {layer.record.digest for layer in store.layers() if store.lies_on(layer, base.recipe)}
+        return store.prune(keep)
 
 
 def export_images(file: Path, labs: Sequence[Lab], report: Reporter) -> int:

@@ -10,7 +10,7 @@ import re
 import shutil
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,8 @@ from labctl.host.namespace import FirstProcess
 from labctl.host.places import instances_directory
 
 FORMAT = 1
+PARTS = ("disks", "log", "run", "config", "data", "keys", "captures")
+OURS = {*PARTS, "instance.json", "journal.jsonl"}
 NAME = r"[a-z0-9][a-z0-9-]{0,39}"
 
 
@@ -81,6 +83,7 @@ class InstanceRecord:
     uplink_allowed: bool = False
     broken: Mapping[str, Any] = field(default_factory=dict)  # the sabotage that `break` applied, for --reveal
     ready: bool = False
+    unfinished: str = ""  # a verb that changes all nodes and was broken off, as it is typed
 
     @property
     def first(self) -> FirstProcess:
@@ -89,6 +92,11 @@ class InstanceRecord:
     @property
     def alive(self) -> bool:
         return bool(self.first_pid) and self.boot_id == boot_id() and self.first.alive
+
+    @property
+    def of_this_boot(self) -> bool:
+        """Whether the host has not been started again since the instance was."""
+        return self.boot_id == boot_id()
 
     @property
     def run_directory(self) -> Path:
@@ -189,9 +197,26 @@ def _is_of(record: InstanceRecord, lab: str) -> bool:
 
 @contextmanager
 def instance_lock(name: str, doing: str, *, wait_s: float = 5.0) -> Iterator[None]:
-    """Hold one instance for a change. The lock file lies beside the directory, so that it outlives it."""
-    with lock(instances_directory() / f".{name}.lock", f"{doing} {name}", wait_s=wait_s):
+    """Hold one instance for a change.
+
+    The lock lies beside the directory, is there before it and goes after it: it is the note that the directory is labctl's.
+    """
+    directory = instances_directory() / name
+    with lock(lock_file(name), f"{doing} {name}", wait_s=wait_s, keep=directory.exists):
         yield
+
+
+def lock_file(name: str) -> Path:
+    return instances_directory() / f".{name}.lock"
+
+
+@contextmanager
+def held_instance(record: InstanceRecord, doing: str) -> Iterator[InstanceRecord]:
+    """Hold one instance for a change; its record as it is now that nobody else changes it. `UsageError` if it has gone meanwhile."""
+    with instance_lock(record.id, doing):
+        if not (record.directory / "instance.json").exists():
+            raise UsageError(f"{record.id} is not there any more", why="another labctl took it down", hint=f"labctl up {record.lab}")
+        yield read_record(record.directory)
 
 
 def check_name(name: str) -> None:
@@ -207,15 +232,26 @@ def make_directory(name: str) -> Path:
     check_name(name)
     directory = instances_directory() / name
     directory.mkdir(parents=True, mode=0o700, exist_ok=True)
-    for part in ("disks", "log", "run", "config", "data", "keys", "captures"):
+    if (left := {entry.name for entry in directory.iterdir()}) and not left & OURS:
+        raise UsageError(
+            f"{directory} is not labctl's", why=f"it holds {', '.join(sorted(left)[:3])}", hint="--instance NAME: another name"
+        )
+    for part in PARTS:
         (directory / part).mkdir(mode=0o700, exist_ok=True)
     return directory
+
+
+def forget_run(directory: Path) -> None:
+    """Empty what belongs to a run that has ended: libvirt would take its pids for those of new processes, and end these."""
+    shutil.rmtree(directory / "run", ignore_errors=True)
+    (directory / "run").mkdir(mode=0o700, exist_ok=True)
 
 
 def remove_directory(directory: Path) -> None:
     """Take the instance's files away. The record goes last, so that a killed `down` can be done again."""
     for part in sorted(directory.iterdir(), key=lambda path: path.name == "instance.json"):
-        shutil.rmtree(part) if part.is_dir() and not part.is_symlink() else part.unlink()
+        with suppress(FileNotFoundError):
+            shutil.rmtree(part) if part.is_dir() and not part.is_symlink() else part.unlink()
     directory.rmdir()
 
 

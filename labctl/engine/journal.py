@@ -36,6 +36,12 @@ class Journal:
         yield
         self.write(f"done {what}", **details)
 
+    def holds(self, what: str, *, since: str) -> bool:
+        """Whether `what` was written after the last `since`."""
+        words = [entry.get("what") for entry in self.entries()]
+        last = len(words) - words[::-1].index(since) if since in words else 0
+        return what in words[last:]
+
     def entries(self) -> tuple[dict[str, Any], ...]:
         """All whole entries, oldest first."""
         if not self._file.exists():
@@ -43,7 +49,9 @@ class Journal:
         whole = []
         for line in self._file.read_text(errors="replace").splitlines():
             try:
-                whole.append(json.loads(line))
+                entry = json.loads(line)
             except ValueError:
                 continue
+            if isinstance(entry, dict):
+                whole.append(entry)
         return tuple(whole)

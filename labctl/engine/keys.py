@@ -14,8 +14,9 @@ SSH_PORT = 22
 
 
 def make_key(file: Path, comment: str) -> None:
-    """A new ed25519 key pair at `file` and `file`.pub; nothing if there is one already."""
-    if not file.exists():
+    """A new ed25519 key pair at `file` and `file`.pub; nothing if there is one already, a half-made one gives way."""
+    if not (file.exists() and file.with_suffix(".pub").exists()):
+        file.unlink(missing_ok=True)
         run(("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", str(file)), timeout_s=20)
 
 

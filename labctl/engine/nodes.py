@@ -4,6 +4,7 @@ Owns the way from a Node of the lab to a running machine that its role calls rea
 same place. Every deadline is made for KVM and grows with the accelerator.
 """
 
+import time
 import uuid
 from contextlib import suppress
 from pathlib import Path
@@ -16,6 +17,7 @@ from labctl.engine.waiting import wait_until
 from labctl.errors import AgentError, TimedOut
 from labctl.host import wires
 from labctl.host.domain_xml import MANAGEMENT_SLOT, DomainSpec, Nic, Ram
+from labctl.host.image_store import chain_of
 from labctl.lab.plan import hardware_of, setup_of
 from labctl.lab.topology import Lab, Node
 from labctl.lab.uplink import UPLINK
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
 BOOT_S = 40.0
 HALT_S = 20.0
+ANSWER_S = 15.0
 MANAGEMENT_MAC = "52:54:ff:00:{high:02x}:{low:02x}"
 FIRST_HOST = 256  # 169.254.1.0: the management address of node 0 is 169.254.1.0 + its index
 
@@ -98,7 +101,7 @@ def domain_spec(
         initrd=layer.initrd,
         cmdline=layer.cmdline,
         disk=disk_of(record, node.name),
-        disk_chain=tuple(Path(file) for file in node.chain),
+        disk_chain=chain_of(disk_of(record, node.name)),
         nics=nics,
         console=short / "run" / f"console-{node.name}",
         serial_log=short / "log" / f"serial-{node.name}.log",
@@ -108,12 +111,22 @@ def domain_spec(
 
 def boot(session: Session, node: NodeRecord, layer: "LayerFiles") -> None:
     """Start the node's machine on the disk it has and wait until its agent answers."""
+    session.hypervisor.stop(node.name)  # one that was never let run may be there
     session.hypervisor.start(domain_spec(session.record, node, layer))
     session.agent(node.name).wait_until_up(session.deadline(BOOT_S))
 
 
 def make_disk(record: InstanceRecord, node: NodeRecord, layer: "LayerFiles") -> None:
     make_overlay(layer.disks[0], disk_of(record, node.name))
+
+
+def resume(session: Session, node: NodeRecord, layer: "LayerFiles") -> None:
+    """Let a machine that stands still run on, with the time that it is now; boot it from its disk if it never got its state."""
+    if session.hypervisor.waits_for_state(node.name):
+        return boot(session, node, layer)
+    session.hypervisor.resume(node.name)
+    session.agent(node.name).wait_until_up(session.deadline(ANSWER_S))
+    session.agent(node.name).set_time(time.time_ns())
 
 
 def halt(session: Session, node: NodeRecord) -> None:

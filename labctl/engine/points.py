@@ -58,7 +58,11 @@ def list_points(lab: str | None = None) -> tuple[Point, ...]:
     """The points of one lab, or of all; oldest first."""
     root = state_directory() / "checkpoints"
     places = [place for labs in root.glob(lab or "*") for place in SavedStore(labs).listed()]
-    return tuple(sorted((_point(place) for place in places), key=lambda point: point.made))
+    points = []
+    for place in places:
+        with contextlib.suppress(OSError, ValueError, KeyError):  # another labctl may take it away at this moment
+            points.append(_point(place))
+    return tuple(sorted(points, key=lambda point: point.made))
 
 
 def _point(place: Path) -> Point:

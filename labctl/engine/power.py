@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from labctl.engine import nodes as machines
 from labctl.engine.events import Reporter, step
-from labctl.engine.instances import InstanceRecord, instance_lock, write_record
+from labctl.engine.instances import InstanceRecord, held_instance, write_record
 from labctl.engine.session import Session, open_session
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def halt(record: InstanceRecord, nodes: Sequence[str], report: Reporter) -> InstanceRecord:
     """Shut `nodes` down in order; their disks stay. Nothing for one that is off."""
-    with instance_lock(record.id, "halt nodes of"), open_session(record) as session:
+    with held_instance(record, "halt nodes of") as held, open_session(held) as session:
         for name in nodes:
             node = session.record.node(name)
             with step(report, f"halt {name}", name):
@@ -27,7 +27,7 @@ def halt(record: InstanceRecord, nodes: Sequence[str], report: Reporter) -> Inst
 
 def start(record: InstanceRecord, nodes: Sequence[str], layers: "Mapping[str, LayerFiles]", report: Reporter) -> InstanceRecord:
     """Start `nodes` again on the disks they have. Nothing for one that runs."""
-    with instance_lock(record.id, "start nodes of"), open_session(record) as session:
+    with held_instance(record, "start nodes of") as held, open_session(held) as session:
         for name in nodes:
             with step(report, f"start {name}", name):
                 power_on(session, name, layers[name])

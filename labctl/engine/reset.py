@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 
 from labctl.engine import nodes as machines
 from labctl.engine.checkpoints import start_from
-from labctl.engine.events import Reporter, step
+from labctl.engine.events import Event, Reporter, step
 from labctl.engine.instances import write_record
 from labctl.engine.links import plug
 from labctl.engine.provision import Rendered, provision_node, render
 from labctl.engine.session import Session
+from labctl.errors import StepError
 from labctl.lab.topology import Lab
 
 if TYPE_CHECKING:
@@ -31,15 +32,25 @@ def reset(session: Session, lab: Lab, layers: "Mapping[str, LayerFiles]", nodes:
     for name in chosen:
         session.record.node(name)
     place = Path(session.record.checkpoint) if session.record.checkpoint else None
-    if place is not None and (place / "whole").exists():
-        start_from(session, place, lab, layers, chosen, report)
-    else:
+    if place is None or not (place / "whole").exists() or not _from_checkpoint(session, place, lab, layers, chosen, report):
         _boot_again(session, lab, layers, chosen, report)
     settings = {name: changed for name, changed in session.record.settings.items() if name not in chosen}
     broken = {} if not nodes else session.record.broken
     listed = tuple(replace(node, halted=False) if node.name in chosen else node for node in session.record.nodes)
     session.record = replace(session.record, settings=settings, broken=broken, nodes=listed)
     write_record(session.record)
+
+
+def _from_checkpoint(
+    session: Session, place: Path, lab: Lab, layers: "Mapping[str, LayerFiles]", names: Sequence[str], report: Reporter
+) -> bool:  # fmt: skip
+    """Whether the nodes started from the checkpoint; if not, that is said, and they are off."""
+    try:
+        start_from(session, place, lab, layers, names, report)
+    except (StepError, OSError) as failed:
+        report(Event("warning", f"the lab's checkpoint does not start ({failed}); its machines are made anew"))
+        return False
+    return True
 
 
 def _boot_again(session: Session, lab: Lab, layers: "Mapping[str, LayerFiles]", names: Sequence[str], report: Reporter) -> None:

@@ -4,18 +4,17 @@ Owns the scratch instance. Used to run a node's `run:` commands for an image lay
 """
 
 import contextlib
-import shutil
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from tempfile import mkdtemp
 from typing import TYPE_CHECKING
 
 from labctl.engine.instances import InstanceRecord, boot_id, now
 from labctl.engine.session import Session, open_session, start_libvirtd
 from labctl.host.accelerator import Accelerator
 from labctl.host.domain_xml import DomainSpec, Ram
-from labctl.host.namespace import kill_namespace, short_place, start_namespace
+from labctl.host.making import making, new_name
+from labctl.host.namespace import borrowed_namespace, short_place
 from labctl.host.places import cache_directory, scratch_directory, state_directory
 
 if TYPE_CHECKING:
@@ -27,16 +26,12 @@ BOOT_S = 40.0
 
 @contextlib.contextmanager
 def scratch_session(accelerator: Accelerator) -> Iterator[Session]:
-    """Namespaces and a hypervisor for one piece of work."""
-    scratch_directory().mkdir(parents=True, exist_ok=True)
-    directory = Path(mkdtemp(dir=scratch_directory()))
-    with contextlib.ExitStack() as stack:
-        stack.callback(shutil.rmtree, directory, ignore_errors=True)
+    """Namespaces and a hypervisor for one piece of work; they end with it or with this process, and `gc` finds the directory."""
+    with making(scratch_directory() / new_name("machine"), "a machine for an image") as directory, contextlib.ExitStack() as stack:
         for part in ("log", "run", "config", "data"):
             (directory / part).mkdir()
         short = short_place(state_directory(), cache_directory(), directory)
-        first = start_namespace(directory, short)
-        stack.callback(kill_namespace, first)
+        first = stack.enter_context(borrowed_namespace(directory, short))
         record = InstanceRecord(
             id=directory.name, lab="", file="", variant="", digest="", directory=directory, short=short, created=now(),
             accelerator=accelerator.kind, time_scale=accelerator.time_scale, first_pid=first.pid, first_started=first.started,

@@ -17,7 +17,7 @@ from labctl.engine.instances import InstanceRecord
 from labctl.engine.waiting import wait_until
 from labctl.errors import HostError, HypervisorError, LabError, StepError, TimedOut, UsageError
 from labctl.guest.agent import Agent, AgentChannel
-from labctl.host.hypervisor import Hypervisor, open_hypervisor
+from labctl.host.hypervisor import Hypervisor, NoAnswer, open_hypervisor
 from labctl.host.namespace import inside, inside_environment
 from labctl.host.places import libvirt_cache_directory
 from labctl.host.run import clean_environment, run
@@ -110,7 +110,10 @@ def start_libvirtd(record: InstanceRecord) -> None:
     """Start the instance's own libvirtd; it finds the QEMUs of one that died before it."""
     libvirt_cache_directory().mkdir(parents=True, exist_ok=True)
     config = record.directory / "config" / "libvirt"
-    config.mkdir(parents=True, exist_ok=True)
+    try:
+        config.mkdir(exist_ok=True)  # never the directories above: another labctl may have taken the instance down
+    except FileNotFoundError as gone:
+        raise UsageError(f"{record.id} is not there any more", hint=f"labctl up {record.lab}") from gone
     (config / "qemu.conf").write_text(QEMU_CONF)
     (config / "libvirtd.conf").write_text(LIBVIRTD_CONF.format(short=record.short))
     result = run(argv_inside(record, ("libvirtd", "-d")), env=environment_inside(record), timeout_s=60, check=False)
@@ -152,8 +155,11 @@ def _reach(record: InstanceRecord, stack: contextlib.ExitStack) -> Hypervisor:
     while True:
         try:
             return stack.enter_context(open_hypervisor(record.run_directory, TEMPLATES))
+        except NoAnswer as hung:
+            hung.hint = f"labctl down {record.id} does not need it; what has changed on the nodes' disks is lost then"
+            raise
         except HypervisorError:
-            if time.monotonic() > deadline:
+            if time.monotonic() > deadline or not record.alive:
                 raise
         try:
             if not _listens(record.run_directory / "libvirt"):
@@ -170,8 +176,9 @@ def disk_of(record: InstanceRecord, node: str) -> Path:
 
 def make_overlay(backing: Path, disk: Path) -> None:
     """A new, empty qcow2 disk on top of `backing`, which stays as it is."""
-    disk.unlink(missing_ok=True)
-    argv = ("qemu-img", "create", "-q", "-f", "qcow2", "-b", str(backing.resolve()), "-F", "qcow2", str(disk))
+    partial = disk.with_name(f"{disk.name}.new")
+    argv = ("qemu-img", "create", "-q", "-f", "qcow2", "-b", str(backing.resolve()), "-F", "qcow2", str(partial))
     result = run(argv, env=clean_environment(), timeout_s=60, check=False)
     if result.status != 0:
         raise StepError(f"the disk {disk.name} cannot be made", why=result.complaint, hint="is the disk full? df shows it")
+    partial.rename(disk)

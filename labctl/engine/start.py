@@ -17,7 +17,6 @@ from labctl.engine.events import Event, Reporter, step
 from labctl.engine.instances import NodeRecord, write_record
 from labctl.engine.journal import Journal
 from labctl.engine.provision import Rendered, provision_node, render
-from labctl.engine.saved_cache import trim
 from labctl.engine.session import Session
 from labctl.engine.warm import start_clone, warm_image
 from labctl.errors import StepError
@@ -25,7 +24,7 @@ from labctl.host.accelerator import Accelerator
 from labctl.host.places import cache_directory
 from labctl.host.start_trial import FAILS, known_trial
 from labctl.host.warmstarts import SavedMachine
-from labctl.lab.plan import BootNode, ConfigureNode, MakeNode, Plan, RestartNode, StartInstance, Step, hardware_of, setup_of
+from labctl.lab.plan import BootNode, ConfigureNode, MakeNode, Plan, RestartNode, ResumeNode, StartInstance, Step, hardware_of, setup_of
 from labctl.lab.topology import Lab
 
 if TYPE_CHECKING:
@@ -55,7 +54,6 @@ def start_lab(session: Session, lab: Lab, layers: "Layers", plan: Plan, way: Way
         place = save_lab(session, digest, report)
         start_from(session, place, lab, layers, [node.name for node in lab.nodes], report)
     _remember(session, str(checkpoint_store().find(digest) or ""))  # what `reset` goes back to: this lab in this variant, or nothing
-    trim()
 
 
 def _start_known(session: Session, lab: Lab, layers: "Layers", digest: str, report: Reporter) -> bool:
@@ -94,7 +92,7 @@ def _start_nodes(
     session: Session, lab: Lab, layers: "Layers", plan: Plan, way: Way, *, to_be_saved: bool, report: Reporter
 ) -> None:  # fmt: skip
     """Nodes in parallel, as many at once as there are cores."""
-    work = [todo for todo in plan.steps if isinstance(todo, MakeNode | BootNode | RestartNode | ConfigureNode)]
+    work = [todo for todo in plan.steps if isinstance(todo, MakeNode | BootNode | ResumeNode | RestartNode | ConfigureNode)]
     rendered = render(lab, tuple(todo.subject for todo in work))
     new = [todo.subject for todo in work if isinstance(todo, MakeNode)]
     warm = {} if way is Way.COLD else _try_warm_images(session, lab, layers, new, report)
@@ -175,6 +173,8 @@ class _Starter:
                 machines.halt(self._session, record)
             if isinstance(todo, MakeNode):
                 record = self._make(record)
+            elif isinstance(todo, ResumeNode):
+                machines.resume(self._session, record, self._layers[record.name])
             elif not isinstance(todo, ConfigureNode):
                 machines.boot(self._session, record, self._layers[record.name])
             provision_node(self._session, self._lab, self._lab.node(record.name), self._rendered, first=not record.setup)

@@ -1,21 +1,31 @@
 """`status`: what an instance is, asked of the host now. Quick: no lab file is read, no pydantic imported.
 
-Owns LabStatus and where its figures come from: libvirt for states, /proc for memory (PSS, readable by the namespace's owner).
+Owns LabStatus and where its figures come from: libvirt for states, /proc for memory (PSS, readable by the namespace's owner), the first
+process's notes for why a machine ended.
 """
 
 import contextlib
+import json
+import signal
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from labctl.engine.instances import InstanceRecord
 from labctl.engine.links import Cable, show_links
 from labctl.engine.session import open_session
-from labctl.errors import StepError
+from labctl.engine.strays import machines_of
+from labctl.errors import LabError
 
 
 @dataclass(frozen=True)
 class NodeStatus:
-    """A node now. `state`: running, paused, off, lost (it should run and does not); `pss_mib`: its share of the host's memory."""
+    """A node now. `state`: running, paused, off, lost (it should run and does not); `pss_mib`: its share of the host's memory.
+
+    `why` says what is known of a node that is lost or paused.
+    """
 
     name: str
     role: str
@@ -23,11 +33,13 @@ class NodeStatus:
     addresses: tuple[str, ...]
     memory_mib: int
     pss_mib: int | None
+    why: str = ""
 
 
 @dataclass(frozen=True)
 class LabStatus:
-    """An instance now. `state`: running, starting (not ready yet), dead (it ran before a reboot or a kill)."""
+    """An instance now. `state`: running, halted (all nodes off), starting (not ready yet), dead (its processes were killed), was running
+    (before the host was started again); `why` says more of all but the first."""
 
     instance: str
     lab: str
@@ -38,30 +50,77 @@ class LabStatus:
     nodes: tuple[NodeStatus, ...]
     links: tuple[Cable, ...]
     pss_mib: int | None
+    why: str = ""
 
 
 def status(record: InstanceRecord) -> LabStatus:
     """The state of one instance and of its nodes."""
-    states: dict[str, str] = {}
-    trouble = ""
-    if record.alive:
-        try:
-            with open_session(record) as session:
-                states = {name: facts.state.value for name, facts in session.hypervisor.domains().items()}
-        except StepError as unreachable:
-            trouble = unreachable.what
-    memory = _memory_of(record) if record.alive else {}
-    nodes = tuple(_node_status(record, node.name, states, memory) for node in record.nodes)
-    state = "dead" if not record.alive else trouble or ("running" if record.ready else "starting")
-    total = sum(value for value in memory.values()) if memory else None
-    return LabStatus(record.id, record.lab, record.variant, state, record.accelerator, _uptime_s(record), nodes, show_links(record), total)
+    machines = {machine.name: machine.pid for machine in machines_of(record)} if record.alive else {}
+    states, trouble = _states(record, machines) if record.alive else ({}, "")
+    memory = {name: found for name, pid in machines.items() if (found := _pss_mib(pid)) is not None}
+    ends = _ends(record)
+    nodes = tuple(_node_status(record, node.name, states, memory, ends) for node in record.nodes)
+    state, why = _state(record, nodes, trouble)
+    total = sum(memory.values()) if memory else None
+    return LabStatus(
+        record.id, record.lab, record.variant, state, record.accelerator, _uptime_s(record), nodes, show_links(record), total, why
+    )
 
 
-def _node_status(record: InstanceRecord, name: str, states: dict[str, str], memory: dict[str, int]) -> NodeStatus:
+def _states(record: InstanceRecord, machines: Mapping[str, int]) -> tuple[dict[str, str], str]:
+    """Node → state by libvirt, else by whether its process is there; and what is the matter with libvirt."""
+    try:
+        with open_session(record) as session:
+            return {name: facts.state.value for name, facts in session.hypervisor.domains().items()}, ""
+    except (LabError, OSError) as unreachable:  # another labctl may take it down at this moment
+        return dict.fromkeys(machines, "running"), str(unreachable)
+
+
+def _state(record: InstanceRecord, nodes: tuple[NodeStatus, ...], trouble: str) -> tuple[str, str]:
+    if not record.alive:
+        again = f"labctl up {record.lab}{'' if record.id == record.lab else f' --instance {record.id}'} starts it with the disks it has"
+        if record.first_pid and not record.of_this_boot:
+            return "was running", f"the host was started again since; {again}"
+        return "dead", f"its processes have ended; {again}" if record.first_pid else f"it was never started; {again}"
+    if record.unfinished:
+        return "starting" if not record.ready else "running", f"labctl {record.unfinished} was broken off, or is at work; type it again"
+    if record.ready and nodes and all(node.state == "off" for node in nodes):
+        return "halted", trouble
+    return "running" if record.ready else "starting", trouble
+
+
+def _node_status(
+    record: InstanceRecord, name: str, states: Mapping[str, str], memory: Mapping[str, int], ends: Mapping[str, dict[str, Any]]
+) -> NodeStatus:
     node = record.node(name)
     state = states.get(name) or ("off" if node.halted or not record.alive else "lost")
     addresses = tuple(f"{port.name} {address}" for port in node.ports for address in port.addresses)
-    return NodeStatus(name, node.role, state, addresses, node.memory_mib, memory.get(name))
+    why = explain_end(ends.get(name)) if state == "lost" else "labctl up lets it run on" if state == "paused" else ""
+    return NodeStatus(name, node.role, state, addresses, node.memory_mib, memory.get(name), why)
+
+
+def _ends(record: InstanceRecord) -> dict[str, dict[str, Any]]:
+    """Node → the last note of how its machine's process ended."""
+    found: dict[str, dict[str, Any]] = {}
+    with contextlib.suppress(OSError):
+        for line in (record.directory / "log" / "ended.jsonl").read_text(errors="replace").splitlines():
+            with contextlib.suppress(ValueError, KeyError, TypeError):
+                entry = json.loads(line)
+                found[str(entry["name"])] = entry
+    return found
+
+
+def explain_end(entry: Mapping[str, Any] | None) -> str:
+    """How a machine's process ended, in words. Pure."""
+    if entry is None:
+        return "it was never started, or its end was not seen"
+    when = time.strftime("%H:%M:%S", time.localtime(float(entry.get("time", 0))))
+    number = int(entry.get("number", 0))
+    if entry.get("how") == "status":
+        return f"it was switched off at {when}" if number == 0 else f"QEMU ended at {when} with status {number}"
+    name = signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
+    memory = ", as the kernel does when memory runs out" if number == signal.SIGKILL else ""
+    return f"QEMU was killed at {when} by {name}{memory}"
 
 
 def _uptime_s(record: InstanceRecord) -> float | None:
@@ -72,29 +131,8 @@ def _uptime_s(record: InstanceRecord) -> float | None:
     return None
 
 
-def _memory_of(record: InstanceRecord) -> dict[str, int]:
-    """Node → PSS in MiB of its QEMU, found among the processes of the instance's own PID namespace."""
-    with contextlib.suppress(OSError):
-        home = Path(f"/proc/{record.first_pid}/ns/pid").readlink()
-        return dict(found for pid in _processes_in(home) if (found := _qemu(pid)) is not None)
-    return {}
-
-
-def _processes_in(namespace: Path) -> list[Path]:
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            if (process / "ns/pid").readlink() == namespace:
-                found.append(process)
-    return found
-
-
-def _qemu(process: Path) -> tuple[str, int] | None:
+def _pss_mib(pid: int) -> int | None:
+    """MiB of memory that are a process's own share, proc(5)."""
     with contextlib.suppress(OSError, ValueError, IndexError):
-        words = (process / "cmdline").read_bytes().split(b"\0")
-        if b"qemu-system" not in words[0]:
-            return None
-        name = words[words.index(b"-name") + 1].decode().removeprefix("guest=").partition(",")[0]
-        rollup = (process / "smaps_rollup").read_text().split("Pss:")[1].split()[0]
-        return name, int(rollup) // 1024
+        return int(Path(f"/proc/{pid}/smaps_rollup").read_text().split("Pss:")[1].split()[0]) // 1024
     return None

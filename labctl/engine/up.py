@@ -9,13 +9,14 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
 from labctl.engine import nodes as machines
-from labctl.engine.events import Reporter, step
-from labctl.engine.images import ensure_images
+from labctl.engine.events import Event, Reporter, step
+from labctl.engine.images import ensure_images, using_images
 from labctl.engine.instances import (
     InstanceRecord,
     NodeRecord,
     boot_id,
     check_name,
+    forget_run,
     instance_lock,
     make_directory,
     now,
@@ -26,14 +27,17 @@ from labctl.engine.journal import Journal
 from labctl.engine.keys import make_keys, write_ssh_files
 from labctl.engine.links import cable_at, plug
 from labctl.engine.room import refuse_without_room
+from labctl.engine.saved_cache import trim, using_saved
 from labctl.engine.session import Session, disk_of, open_session, start_libvirtd
 from labctl.engine.start import Way, start_lab
+from labctl.engine.strays import remove_strays
 from labctl.engine.uplink import open_uplink
 from labctl.errors import UsageError
 from labctl.host import wires
 from labctl.host.accelerator import prove_accelerator
+from labctl.host.hypervisor import DomainState
 from labctl.host.images import LayerFiles
-from labctl.host.namespace import kill_namespace, short_place, start_namespace
+from labctl.host.namespace import FirstProcess, kill_namespace, short_place, start_namespace
 from labctl.host.places import cache_directory, instances_directory, state_directory
 from labctl.lab.plan import (
     InstanceFacts,
@@ -43,7 +47,6 @@ from labctl.lab.plan import (
     Plan,
     RemoveCable,
     RemoveNode,
-    StartInstance,
     plan_up,
 )
 from labctl.lab.topology import Lab
@@ -80,11 +83,13 @@ def up(lab: Lab, *, instance: str | None, options: UpOptions, report: Reporter) 
         raise UsageError(
             f"{', '.join(wanting)} would reach the internet", why="the lab asks for an uplink", hint="allow it: --allow-uplink"
         )
-    with instance_lock(name, "bring up"):
+    with instance_lock(name, "bring up"), ExitStack() as stack:
         known = _known(name, lab)
         if known is None or not known.alive:
             refuse_without_room(lab)
+        stack.enter_context(using_images(f"bring up {name}"))
         layers = ensure_images(lab, report)
+        _tidy(known, report)
         facts = observe_facts(known)
         plan = plan_up(lab, facts, {node: layer.digest for node, layer in layers.items()})
         if plan.losses and not options.replace:
@@ -98,14 +103,26 @@ def up(lab: Lab, *, instance: str | None, options: UpOptions, report: Reporter) 
                 write_record(replace(known, digest=lab.digest, variant=lab.variant))
             return UpResult(known, plan)
         record = _prepare(known, name, lab, layers, report)
-        with ExitStack() as stack:
-            session = stack.enter_context(open_session(record))
-            _prepare_nodes(session, lab, layers, plan, report)
+        session = stack.enter_context(open_session(record))
+        _prepare_nodes(session, lab, layers, plan, report)
+        with using_saved(f"bring up {name}"):
             start_lab(session, lab, layers, plan, options.start, report, fresh=options.fresh)
-            session.record = replace(session.record, ready=True, digest=lab.digest, variant=lab.variant, settings={})
-            write_record(session.record)
-            Journal(record.directory).write("ready")
-            return UpResult(session.record, plan)
+        trim()
+        session.record = replace(session.record, ready=True, digest=lab.digest, variant=lab.variant, settings={})
+        write_record(session.record)
+        Journal(record.directory).write("ready")
+        return UpResult(session.record, plan)
+
+
+def _tidy(known: InstanceRecord | None, report: Reporter) -> None:
+    """What killed commands left in a running instance goes; one that was broken off between two times of the nodes is named."""
+    if known is None or not known.alive:
+        return
+    with open_session(known) as session:
+        remove_strays(session)
+    if known.unfinished:
+        again = f"labctl {known.unfinished} does it again, labctl reset puts all back"
+        report(Event("warning", f"labctl {known.unfinished} was broken off, nodes may be of two times; {again}"))
 
 
 def _known(name: str, lab: Lab) -> InstanceRecord | None:
@@ -122,12 +139,18 @@ def observe_facts(record: InstanceRecord | None) -> InstanceFacts:
     """What is there of an instance, asked of the host. Settings that `set` changed and cables that are cut are not as in the file."""
     if record is None:
         return InstanceFacts()
-    running: set[str] = set()
+    states: dict[str, DomainState] = {}
     if record.alive:
         with open_session(record) as session:
-            running = set(session.hypervisor.domains())
+            states = {name: domain.state for name, domain in session.hypervisor.domains().items()}
     facts = {
-        node.name: NodeFacts(node.name in running, node.layer, node.hardware, CHANGED if node.name in record.settings else node.setup)
+        node.name: NodeFacts(
+            running=states.get(node.name) is DomainState.RUNNING,
+            layer=node.layer,
+            hardware=node.hardware,
+            setup=CHANGED if node.name in record.settings else node.setup,
+            paused=states.get(node.name) is DomainState.PAUSED,
+        )
         for node in record.nodes
         if disk_of(record, node.name).exists()
     }
@@ -144,6 +167,7 @@ def _prepare(
     layer = next(iter(layers.values()))
     accelerator = prove_accelerator(layer.kernel, layer.initrd, cache=cache_directory())
     directory = make_directory(name)
+    forget_run(directory)
     journal = Journal(directory)
     journal.write("begin instance", directory=str(directory))
     short = short_place(state_directory(), cache_directory(), directory)
@@ -166,19 +190,23 @@ def _prepare(
     write_record(record)
     with step(report, "namespaces and hypervisor"):
         with journal.intent("namespace"):
-            first = start_namespace(directory, short)
-        record = replace(record, first_pid=first.pid, first_started=first.started)
-        write_record(record)
+            started = [record]
+
+            def remember(first: FirstProcess) -> None:
+                started.append(replace(record, first_pid=first.pid, first_started=first.started))
+                write_record(started[-1])
+
+            first = start_namespace(directory, short, remember)
         try:
-            start_libvirtd(record)
+            start_libvirtd(started[-1])
         except BaseException:
             kill_namespace(first)
             raise
-    return record
+    return started[-1]
 
 
 def _prepare_nodes(session: Session, lab: Lab, layers: Mapping[str, LayerFiles], plan: Plan, report: Reporter) -> None:
-    fresh = bool(plan.of(StartInstance))
+    fresh = not Journal(session.record.directory).holds("done wires", since="begin namespace")
     made = {step.subject for step in plan.of(MakeNode)}
     _remove_nodes(session, plan)
     _record_nodes(session, lab, layers, made)
@@ -219,6 +247,7 @@ def _keeping(fresh: NodeRecord, old: NodeRecord) -> NodeRecord:
 def _wire(session: Session, lab: Lab, plan: Plan, fresh: bool, report: Reporter) -> None:
     record = session.record
     with step(report, f"wires ({len(lab.links)} cables)"):
+        Journal(record.directory).write("begin wires")
         requests = [wires.make_management()] if fresh else []
         if fresh and any(node.uplink for node in lab.nodes):
             open_uplink(record)
@@ -231,3 +260,4 @@ def _wire(session: Session, lab: Lab, plan: Plan, fresh: bool, report: Reporter)
         added = [added.subject.split(" -- ") for added in plan.of(MakeCable)]
         still = [end for end in removed if cable_at(record, end) is not None] if not fresh else []
         plug(session, unplug=tuple(still), cables=wanted, new=tuple((a, b) for a, b in added))
+        Journal(record.directory).write("done wires")

@@ -74,8 +74,22 @@ def _boot_and_save(layer: "LayerFiles", saved: SavedMachine, memory_mib: int, cp
 
 
 def _try(session: Session, layer: "LayerFiles", saved: SavedMachine, memory_mib: int, cpus: int) -> None:
-    """Start what was saved once, and remember how that went: it decides how machines start on this host."""
+    """Start what was saved, and remember how that went: it decides how machines start on this host. One failure may be an accident."""
     cache, kind = cache_directory(), session.record.accelerator
+    try:
+        seconds = _start_once(session, layer, saved, memory_mib, cpus)
+    except StepError:
+        try:
+            seconds = _start_once(session, layer, saved, memory_mib, cpus)
+        except StepError as failed:
+            if session.record.alive:
+                remember_trial(cache, kind, FAILS, f"{failed.what}: {failed.why}")
+            raise
+    remember_trial(cache, kind, WORKS, f"tried: its agent answered after {seconds:.1f} s")
+
+
+def _start_once(session: Session, layer: "LayerFiles", saved: SavedMachine, memory_mib: int, cpus: int) -> float:
+    """Seconds until a clone of `saved` answers; it is stopped again."""
     began = time.monotonic()
     disk = session.record.directory / "trial.qcow2"
     try:
@@ -86,12 +100,9 @@ def _try(session: Session, layer: "LayerFiles", saved: SavedMachine, memory_mib:
         session.hypervisor.start_saved(spec, saved.state)
         session.hypervisor.resume(NAME)
         session.agent(NAME).wait_until_up(session.deadline(ANSWER_S), every_s=0.02)
-    except StepError as failed:
-        remember_trial(cache, kind, FAILS, f"{failed.what}: {failed.why}")
-        raise
     finally:
         session.hypervisor.stop(NAME)
-    remember_trial(cache, kind, WORKS, f"tried: its agent answered after {time.monotonic() - began:.1f} s")
+    return time.monotonic() - began
 
 
 def start_clone(session: Session, node: NodeRecord, layer: "LayerFiles", saved: SavedMachine, *, to_be_saved: bool) -> NodeRecord:

@@ -47,6 +47,10 @@ class BootNode(Step):
     """A node that is switched off and keeps its disk."""
 
 
+class ResumeNode(Step):
+    """A node that stands still: a save that was broken off, or no room left on the disk it lies on."""
+
+
 class RestartNode(Step):
     """A running node whose hardware changed: off and on, the disk stays."""
 
@@ -65,12 +69,13 @@ class RemoveCable(Step):
 
 @dataclass(frozen=True)
 class NodeFacts:
-    """A node of the instance as it is: fingerprints of the record, and whether its machine runs."""
+    """A node of the instance as it is: fingerprints of the record (no `setup` before it was set up once), and whether its machine runs."""
 
     running: bool
     layer: str
     hardware: str
     setup: str
+    paused: bool = False
 
 
 @dataclass(frozen=True)
@@ -119,6 +124,10 @@ def _plan_node(lab: Lab, node: Node, facts: InstanceFacts, layer: str) -> tuple[
         return (MakeNode("make", node.name, node.role.name),)
     if known.layer != layer:
         return (MakeNode("replace", node.name, "its image changed", loses_disk=True),)
+    if known.paused and not known.setup:
+        return (MakeNode("make", node.name, "it was left half made"),)
+    if known.paused:
+        return (ResumeNode("resume", node.name, "it stands still"),)
     if not known.running:
         return (BootNode("start", node.name, "it is off"),)
     if known.hardware != hardware_of(node):

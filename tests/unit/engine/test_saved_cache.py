@@ -1,13 +1,14 @@
 """The cache of saved machines keeps to its limit and takes away nothing that is used."""
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from labctl.engine.checkpoints import checkpoint_store
 from labctl.engine.instances import InstanceRecord, NodeRecord, make_directory, write_record
-from labctl.engine.saved_cache import limit_bytes, trim
+from labctl.engine.saved_cache import limit_bytes, orphans, remove_orphan, trim, using_saved
 from labctl.engine.warm import warm_store
 from labctl.errors import UsageError
 from labctl.host.warmstarts import SavedStore
@@ -26,10 +27,16 @@ def saved(store: SavedStore, digest: str, age: int, chain: tuple[str, ...] = ())
 
     def build(place: Path) -> None:
         (place / "ram").write_bytes(os.urandom(MIB))
+        make_disk(place / "disk.qcow2", chain)
 
-    place = store.make(digest, build, {"chains": {"pc1": [digest, *chain]}})
+    place = store.make(digest, build, {})
     os.utime(place / "whole", (1_700_000_000 - age,) * 2)
     return place
+
+
+def make_disk(disk: Path, below: tuple[str, ...] = ()) -> None:
+    backing = ["-b", below[0], "-F", "qcow2"] if below else []
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", *backing, str(disk), "1M"], check=True)
 
 
 def test_the_least_recently_used_goes_first_and_only_as_much_as_is_over() -> None:
@@ -46,7 +53,8 @@ def test_what_a_checkpoint_an_instance_or_nothing_lies_on() -> None:
     above = saved(checkpoint_store(), "checkpoint", 30, (f"{base}/disk.qcow2",))
     unused = saved(warm_store(), "unused", 20)
     directory = make_directory("l2")
-    node = NodeRecord("pc1", 0, "host", 256, 1, "u", "169.254.1.0", (), "layer", (f"{above}/pc1/disk.qcow2", f"{base}/disk.qcow2"))
+    node = NodeRecord("pc1", 0, "host", 256, 1, "u", "169.254.1.0", (), "layer")
+    make_disk(directory / "disks" / "pc1.qcow2", (f"{above}/disk.qcow2",))
     write_record(
         InstanceRecord(
             id="l2", lab="l2", file="", variant="default", digest="", directory=directory, short="/srv", created=1.0,
@@ -92,3 +100,22 @@ def test_a_checkpoint_that_machines_may_run_on_is_never_replaced_and_the_newest_
             kept.append(store.keep(place, "digest"))
         assert store.find("digest") == kept[-1]
     assert [(place / "disk.qcow2").read_text() for place in kept] == ["first", "second", "third"]
+
+
+def test_a_saved_machine_whose_image_is_gone_is_an_orphan_unless_something_lies_on_it(tmp_path: Path) -> None:
+    layer = tmp_path / "layer.qcow2"
+    make_disk(layer)
+    base = saved(warm_store(), "warm", 20, (str(layer),))
+    assert orphans() == ()
+    layer.unlink()
+    assert orphans() == (base,)
+    assert remove_orphan(base)
+    assert not base.exists()
+
+
+def test_nothing_goes_while_another_labctl_starts_machines() -> None:
+    place = saved(checkpoint_store(), "checkpoint", 10)
+    with using_saved("bring up l2"):
+        assert trim(0) == ()
+        assert not remove_orphan(place)
+    assert trim(0) == (place,)
