@@ -252,7 +252,7 @@ def list_images(*, verify: bool = False) -> tuple[ImageRow, ...]:
 
 
 def _users(store: ImageStore) -> Mapping[str, tuple[str, ...]]:
-    """Content digest → ids of the instances that lie on that layer or on one above it."""
+    """Content digest → ids of the instances, and names of the points, that lie on that layer or on one above it."""
     parents = {layer.record.content: layer.record.parent_content for layer in store.layers()}
     users: dict[str, dict[str, None]] = {}
     for record in list_instances():
@@ -261,11 +261,23 @@ def _users(store: ImageStore) -> Mapping[str, tuple[str, ...]]:
             while current:
                 users.setdefault(current, {})[record.id] = None
                 current = parents.get(current, "")
+    for name, content in _layers_of_points(store):
+        users.setdefault(content, {})[name] = None
     return {content: tuple(names) for content, names in users.items()}
 
 
+def _layers_of_points(store: ImageStore) -> Iterator[tuple[str, str]]:
+    """(name of a point, content of a layer that its disks lie on): a point is somebody's work, and keeps what it needs."""
+    from labctl.engine.points import disks_in, lies_on, list_points
+
+    contents = {layer.place: layer.record.content for layer in store.layers()}
+    for point in list_points():
+        below = {file.parent for disk in disks_in(point.place) for file in lies_on(disk)}
+        yield from ((f"checkpoint {point.name} of {point.lab}", contents[place]) for place in below if place in contents)
+
+
 def _in_use(store: ImageStore) -> frozenset[str]:
-    """Recipe digests of layers that instances lie on."""
+    """Recipe digests of layers that instances or points lie on."""
     users = _users(store)
     return frozenset(layer.record.digest for layer in store.layers() if layer.record.content in users)
 

@@ -18,14 +18,15 @@ from typing import TYPE_CHECKING, Any
 
 from labctl.engine.checkpoints import start_from, starts_at_once
 from labctl.engine.events import Reporter, step
-from labctl.engine.instances import NAME, InstanceRecord, NodeRecord, now, write_record
+from labctl.engine.instances import NAME, InstanceRecord, NodeRecord, list_instances, now, write_record
 from labctl.engine.links import plug
 from labctl.engine.nodes import domain_spec, taps_of
 from labctl.engine.session import Session, disk_of
 from labctl.engine.warm import machine_keys
-from labctl.errors import HostError, UsageError
+from labctl.errors import HostError, StepError, UsageError
 from labctl.host import wires
 from labctl.host.domain_xml import Ram
+from labctl.host.image_store import chain_of
 from labctl.host.places import state_directory
 from labctl.host.run import run
 from labctl.host.warmstarts import SavedMachine, SavedStore, size_on_disk
@@ -80,8 +81,28 @@ def find_point(lab: str, name: str) -> Path:
 
 
 def remove_point(lab: str, name: str) -> None:
-    """Remove a point for good."""
-    point_store(lab).remove(find_point(lab, name))
+    """Remove a point for good. `UsageError` while a node lies on it: its disk would be gone too."""
+    place = find_point(lab, name)
+    disks = [(record.id, disk_of(record, node.name)) for record in list_instances() for node in record.nodes]
+    if users := sorted({instance for instance, disk in disks if any(file.is_relative_to(place) for file in lies_on(disk))}):
+        raise UsageError(
+            f"{', '.join(users)} runs on the checkpoint '{name}'", why="nodes went back to it, and their disks lie on it",
+            hint=f"labctl reset {users[0]}, or labctl down {users[0]}, then again",
+        )  # fmt: skip
+    point_store(lab).remove(place)
+
+
+def lies_on(disk: Path) -> tuple[Path, ...]:
+    """The files that a disk lies on; none if it goes at this moment, or if they are not there."""
+    try:
+        return chain_of(disk)
+    except StepError:
+        return ()
+
+
+def disks_in(place: Path) -> tuple[Path, ...]:
+    """The disks of a warm image (one machine) or of a checkpoint (a directory for each)."""
+    return (*place.glob("disk.qcow2"), *place.glob("*/disk.qcow2"))
 
 
 def _checked(name: str) -> str:

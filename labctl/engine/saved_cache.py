@@ -10,7 +10,7 @@ from pathlib import Path
 
 from labctl.engine.checkpoints import checkpoint_store
 from labctl.engine.instances import list_instances
-from labctl.engine.points import list_points
+from labctl.engine.points import disks_in, lies_on, list_points
 from labctl.engine.session import disk_of
 from labctl.engine.warm import warm_store
 from labctl.errors import LockHeld, StepError, UsageError
@@ -75,7 +75,7 @@ def used_places(gone: Iterable[Path] = ()) -> frozenset[Path]:
     disks = [disk_of(record, node.name) for record in records for node in record.nodes]
     disks += [disk for point in list_points() for disk in disks_in(point.place)]
     disks += [disk for place in checkpoint_store().listed() if place not in gone for disk in disks_in(place)]
-    files = [file for disk in disks for file in _lies_on(disk)]
+    files = [file for disk in disks for file in lies_on(disk)]
     checkpoints = {Path(record.checkpoint) for record in records if record.checkpoint}
     return frozenset({parent for file in files for parent in file.parents} | checkpoints)
 
@@ -95,18 +95,6 @@ def remove_orphan(place: Path) -> bool:
     except LockHeld:
         return False
     return True
-
-
-def disks_in(place: Path) -> tuple[Path, ...]:
-    """The disks of a warm image (one machine) or of a checkpoint (a directory for each)."""
-    return (*place.glob("disk.qcow2"), *place.glob("*/disk.qcow2"))
-
-
-def _lies_on(disk: Path) -> tuple[Path, ...]:
-    try:
-        return chain_of(disk)
-    except StepError:  # it goes at this moment, or lies on nothing that is there
-        return ()
 
 
 def _is_whole(disk: Path) -> bool:

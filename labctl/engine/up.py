@@ -116,11 +116,10 @@ def up(lab: Lab, *, instance: str | None, options: UpOptions, report: Reporter) 
 
 def _tidy(known: InstanceRecord | None, report: Reporter) -> None:
     """What killed commands left in a running instance goes; one that was broken off between two times of the nodes is named."""
-    if known is None or not known.alive:
-        return
-    with open_session(known) as session:
-        remove_strays(session)
-    if known.unfinished:
+    if known is not None and known.alive:
+        with open_session(known) as session:
+            remove_strays(session)
+    if known is not None and known.unfinished:
         again = f"labctl {known.unfinished} does it again, labctl reset puts all back"
         report(Event("warning", f"labctl {known.unfinished} was broken off, nodes may be of two times; {again}"))
 
@@ -186,6 +185,7 @@ def _prepare(
         nodes=known.nodes if known else (),
         cables=(),
         uplink_allowed=any(node.uplink for node in lab.nodes),
+        unfinished=known.unfinished if known else "",
     )
     write_record(record)
     with step(report, "namespaces and hypervisor"):

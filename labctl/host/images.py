@@ -199,7 +199,11 @@ class ImageStore:
         for layer in going:
             above = [other.record for other in own if other.record.parent == layer.record.digest and other.record.digest not in digests]
             if layer.record.digest in self._with_parents(in_use):
-                raise UsageError(f"image layer {short(layer)} is in use", why="a node of a lab lies on it", hint="labctl down")
+                raise UsageError(
+                    f"image layer {short(layer)} is in use",
+                    why="a node of a lab or a checkpoint lies on it",
+                    hint="labctl image ls tells which",
+                )
             if above:
                 raise UsageError(f"image layer {short(layer)} carries others", why=f"{above[0].digest[:12]} ({above[0].title}) lies on it")
         return self._remove(going)
