@@ -1,7 +1,7 @@
 # What a person types. Each target is one script or one program; `make` alone lists them.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types unit packaging-test e2e bench bench-vagrant bench-empty docs clean
+.PHONY: help setup demo test lint types unit packaging-test e2e stress bench bench-vagrant bench-empty docs clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ packaging-test: ## the wheel, built and installed elsewhere
 
 e2e: ## tests on real machines only
 	@packaging/check.sh e2e
+
+stress: ## rough handling: kills, twenty at once; most of an hour, one table of what was tried and lost
+	@packaging/stress.sh
 
 bench: setup ## how long things take here (QUICK=1: a short form); writes docs/performance.md, proves nothing
 	@tests/bench/bench.sh $(if $(QUICK),--quick)

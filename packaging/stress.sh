@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# What `make stress` runs, as the user that labs run as: rough handling for most of an hour, then one table of what was tried and lost.
+#
+#   stress.sh [PART…]        sweep concurrency; nothing = all. Each part adds its rows to the file that LABCTL_STRESS_ROWS names
+set -euo pipefail
+. "$(dirname "$0")/where.sh"
+
+run_part() {
+  case $1 in
+    sweep) as_user python -m tests.stress.sweep "$place/sweep" --report "$place/sweep.jsonl" ;;
+    concurrency) as_user python -m tests.stress.concurrency "$place/concurrency" ;;
+    *) say "no part $1: sweep concurrency" && return 2 ;;
+  esac
+}
+
+[ "$#" -gt 0 ] || set -- sweep concurrency
+say "stress: $* on real machines, as an ordinary user, in directories of its own; labs of yours are not touched." \
+  "stress: half an hour where KVM works, up to an hour where machines are emulated on two cores; the set-up comes first."
+"$checkout/packaging/setup.sh"
+as_user labctl image build
+
+place=$(as_user mktemp -d "${TMPDIR:-/var/tmp}/labctl-stress-XXXXXX")
+export LABCTL_STRESS_ROWS=$place/rows.jsonl
+trap 'echo; as_user python -m tests.stress.rows "$LABCTL_STRESS_ROWS" || true; say "" "what each point said: $place"' EXIT
+trap 'exit 130' INT TERM
+failed=0
+for part in "$@"; do
+  printf '\n=== %s\n' "$part"
+  run_part "$part" || failed=1
+done
+exit "$failed"
