@@ -142,10 +142,10 @@ def status(reader: Reader, lab: RunningLabArgument = None, instance: InstanceOpt
     from dataclasses import asdict
 
     from labctl.engine.instances import find_instance, list_instances
-    from labctl.engine.status import status as status_of
+    from labctl.engine.status import statuses
 
     records = (find_instance(lab, instance),) if lab or instance else list_instances()
-    found = [status_of(record) for record in records]
+    found = statuses(records)
     if json:
         return reader.data([asdict(one) for one in found])
     if not found:

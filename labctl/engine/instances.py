@@ -21,6 +21,7 @@ from labctl.host.namespace import FirstProcess
 from labctl.host.places import instances_directory
 
 FORMAT = 1
+REMOVE_TRIES = 5
 PARTS = ("disks", "log", "run", "config", "data", "keys", "captures")
 OURS = {*PARTS, "instance.json", "journal.jsonl"}
 NAME = r"[a-z0-9][a-z0-9-]{0,39}"
@@ -249,10 +250,16 @@ def forget_run(directory: Path) -> None:
 
 def remove_directory(directory: Path) -> None:
     """Take the instance's files away. The record goes last, so that a killed `down` can be done again."""
-    for part in sorted(directory.iterdir(), key=lambda path: path.name == "instance.json"):
-        with suppress(FileNotFoundError):
-            shutil.rmtree(part) if part.is_dir() and not part.is_symlink() else part.unlink()
-    directory.rmdir()
+    for last in (False,) * (REMOVE_TRIES - 1) + (True,):  # a `status` without the lock may write a file meanwhile
+        try:
+            for part in sorted(directory.iterdir(), key=lambda path: path.name == "instance.json"):
+                with suppress(FileNotFoundError):
+                    shutil.rmtree(part) if part.is_dir() and not part.is_symlink() else part.unlink()
+            return directory.rmdir()
+        except OSError:
+            if last:
+                raise
+            time.sleep(0.1)
 
 
 def now() -> float:

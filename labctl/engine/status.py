@@ -8,7 +8,7 @@ import contextlib
 import json
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,6 +51,12 @@ class LabStatus:
     links: tuple[Cable, ...]
     pss_mib: int | None
     why: str = ""
+
+
+def statuses(records: Iterable[InstanceRecord]) -> tuple[LabStatus, ...]:
+    """The state of each instance that is still there when it was looked at: another labctl may have taken one down meanwhile."""
+    found = [(record, status(record)) for record in records]
+    return tuple(one for record, one in found if (record.directory / "instance.json").exists())
 
 
 def status(record: InstanceRecord) -> LabStatus:
