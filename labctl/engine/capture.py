@@ -16,7 +16,7 @@ from labctl.engine.instances import InstanceRecord
 from labctl.engine.links import port_at
 from labctl.engine.session import argv_inside
 from labctl.errors import CommandError
-from labctl.host.run import start, stop
+from labctl.host.run import ending_with_us, start, stop
 
 START_S = 15.0
 QUIET_S = 0.25  # a file that did not grow for so long has all that passed before
@@ -26,7 +26,8 @@ DRAIN_S = 5.0
 def tcpdump_argv(record: InstanceRecord, end: str, *, write: str = "-", expression: str = "") -> tuple[str, ...]:
     """tcpdump on the tap of `end`, whole frames, unbuffered, as pcap to `write` (- is standard output)."""
     tap = port_at(record, end).tap
-    return argv_inside(record, ("tcpdump", "-i", tap, "-s", "0", "-U", "--immediate-mode", "-n", "-w", write, *expression.split()))
+    tcpdump = ("tcpdump", "-i", tap, "-s", "0", "-U", "--immediate-mode", "-n", "-w", write, *expression.split())
+    return ending_with_us(argv_inside(record, tcpdump))
 
 
 @contextlib.contextmanager
@@ -92,7 +93,7 @@ def capture_all(record: InstanceRecord, file: Path) -> Iterator[None]:
     interfaces = [word for tap in taps.values() for word in ("-i", tap)]
     with contextlib.ExitStack() as stack:
         output = stack.enter_context(file.open("wb"))
-        process = start(argv_inside(record, ("dumpcap", "-q", *interfaces, "-w", "-")), stdout=output)
+        process = start(ending_with_us(argv_inside(record, ("dumpcap", "-q", *interfaces, "-w", "-"))), stdout=output)
         stack.callback(stop, process)
         yield
         process.send_signal(signal.SIGINT)

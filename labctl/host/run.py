@@ -115,6 +115,11 @@ def start(
         raise HostError(f"{argv[0]} cannot be started", why=str(closed), hint="labctl doctor") from closed
 
 
+def ending_with_us(argv: Sequence[str]) -> tuple[str, ...]:
+    """`argv`, to be killed when the thread that starts it ends, however that ends (PR_SET_PDEATHSIG, prctl(2); setpriv(1))."""
+    return ("setpriv", "--pdeathsig", "KILL", *argv)
+
+
 def stop(process: "subprocess.Popen[bytes]") -> None:
     """End a program and its children: asked first, killed after three seconds. Nothing if it has ended already."""
     for how in (signal.SIGTERM, signal.SIGKILL):
