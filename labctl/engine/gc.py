@@ -39,10 +39,15 @@ def find_leftovers(*, dead: bool) -> tuple[Leftover, ...]:
     """What can be removed now. Dead instances keep their disks until someone says that they are not wanted."""
     found = [_leftover("directory", place) for place in _without_record()]
     if dead:
-        found += [_leftover("dead", record.directory) for record in list_instances() if not record.alive]
+        found += [_leftover("dead", record.directory) for record in list_instances() if _is_dead(record)]
     found += [_leftover("making", left.place) for left in _dead_makings()]
     found += [_leftover("saved", place) for place in orphans()]
     return (*found, *(Leftover("lock", file.name, file, 0) for file in _loose_locks()))
+
+
+def _is_dead(record: InstanceRecord) -> bool:
+    """Whether its processes are gone and nobody is bringing it up."""
+    return not record.alive and not is_held(lock_file(record.id))
 
 
 def _leftover(kind: str, place: Path) -> Leftover:

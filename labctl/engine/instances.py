@@ -21,6 +21,7 @@ from labctl.host.namespace import FirstProcess
 from labctl.host.places import instances_directory
 
 FORMAT = 1
+BRING_UP = "bring up"  # what the holder of an instance's lock does, in its note
 REMOVE_TRIES = 5
 PARTS = ("disks", "log", "run", "config", "data", "keys", "captures")
 OURS = {*PARTS, "instance.json", "journal.jsonl"}

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from labctl.engine.instances import InstanceRecord
+from labctl.engine.instances import BRING_UP, InstanceRecord, lock_file
 from labctl.engine.links import Cable, show_links
 from labctl.engine.session import open_session
 from labctl.engine.strays import machines_of
 from labctl.errors import LabError
+from labctl.host.locks import holder_of
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,8 @@ def _states(record: InstanceRecord, machines: Mapping[str, int]) -> tuple[dict[s
 
 
 def _state(record: InstanceRecord, nodes: tuple[NodeStatus, ...], trouble: str) -> tuple[str, str]:
+    if not record.alive and (holder := holder_of(lock_file(record.id))):
+        return "starting" if BRING_UP in holder else "dead", f"{holder} is at work on it"
     if not record.alive:
         again = f"labctl up {record.lab}{'' if record.id == record.lab else f' --instance {record.id}'} starts it with the disks it has"
         if record.first_pid and not record.of_this_boot:

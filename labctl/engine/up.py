@@ -12,6 +12,7 @@ from labctl.engine import nodes as machines
 from labctl.engine.events import Event, Reporter, step
 from labctl.engine.images import ensure_images, using_images
 from labctl.engine.instances import (
+    BRING_UP,
     InstanceRecord,
     NodeRecord,
     boot_id,
@@ -83,7 +84,7 @@ def up(lab: Lab, *, instance: str | None, options: UpOptions, report: Reporter) 
         raise UsageError(
             f"{', '.join(wanting)} would reach the internet", why="the lab asks for an uplink", hint="allow it: --allow-uplink"
         )
-    with instance_lock(name, "bring up"), ExitStack() as stack:
+    with instance_lock(name, BRING_UP), ExitStack() as stack:
         known = _known(name, lab)
         if known is None or not known.alive:
             refuse_without_room(lab)

@@ -64,6 +64,13 @@ def is_held(file: Path) -> bool:
         os.close(handle)
 
 
+def holder_of(file: Path) -> str:
+    """Who holds `file`, in words; empty if nobody does."""
+    with contextlib.suppress(OSError):
+        return file.read_text(errors="replace").strip() if is_held(file) else ""
+    return ""
+
+
 def is_lock(file: Path) -> bool:
     """Whether `file` is a lock of labctl's, by what stands in it: names like ours prove nothing."""
     try:

@@ -10,8 +10,8 @@ import pytest
 from labctl.engine.down import down
 from labctl.engine.events import silent
 from labctl.engine.gc import collect, find_leftovers
-from labctl.engine.instances import InstanceRecord, instance_lock, list_instances, lock_file, make_directory, write_record
-from labctl.engine.status import explain_end
+from labctl.engine.instances import BRING_UP, InstanceRecord, instance_lock, list_instances, lock_file, make_directory, write_record
+from labctl.engine.status import explain_end, status
 from labctl.errors import UsageError
 from labctl.host.places import cache_directory, images_directory, instances_directory, scratch_directory, state_directory
 
@@ -84,6 +84,14 @@ def test_a_dead_instance_keeps_its_disks_until_it_is_said_that_they_are_not_want
     assert found.size_bytes >= 8192
     collect((found,))
     assert list(instances_directory().iterdir()) == []
+
+
+def test_an_instance_that_somebody_brings_up_is_not_dead() -> None:
+    record = made("l2")
+    with instance_lock("l2", BRING_UP):
+        assert find_leftovers(dead=True) == ()
+        assert (status(record).state, "process" in status(record).why) == ("starting", True)
+    assert status(record).state == "dead"
 
 
 def test_down_leaves_no_lock_and_a_second_down_finds_nothing_to_do() -> None:
