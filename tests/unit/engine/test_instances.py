@@ -111,3 +111,13 @@ def test_a_journal_line_cut_short_by_a_kill_never_happened(tmp_path: Path) -> No
     with (tmp_path / "journal.jsonl").open("a") as file:
         file.write('{"time": 1, "what": "beg')
     assert [entry["what"] for entry in journal.entries()] == ["begin disk", "done disk"]
+
+
+def test_a_journal_tells_what_was_done_since_the_last_start(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    assert not journal.holds("done wires", since="begin namespace")
+    for what in ("begin namespace", "done wires", "begin namespace"):
+        journal.write(what)
+    assert not journal.holds("done wires", since="begin namespace")
+    journal.write("done wires")
+    assert journal.holds("done wires", since="begin namespace")

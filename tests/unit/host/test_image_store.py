@@ -13,7 +13,7 @@ import pytest
 
 from labctl.errors import StepError
 from labctl.host.image_recipe import LayerFile, MachineRecipe
-from labctl.host.image_store import DISK, KERNEL, RECORD, Store, backing_of, parse_record, require_own_backing
+from labctl.host.image_store import DISK, KERNEL, RECORD, Store, backing_of, chain_of, parse_record, require_own_backing
 from labctl.host.image_tools import SCRATCH_NOTE, SESSION_NOTE
 from tests.unit.host.image_layers import BASE, keep_chain, keep_layer, package_recipe
 
@@ -271,3 +271,16 @@ def test_a_disk_must_lie_on_its_own_parent_only(store: Store, tmp_path: Path) ->
             require_own_backing(disk, BASE.digest)
         with pytest.raises(StepError, match="not its parent's"):
             require_own_backing(disk, None)
+
+
+def test_what_a_disk_lies_on_is_told_by_the_disks_themselves(tmp_path: Path) -> None:
+    disks = [tmp_path / name / "disk.qcow2" for name in ("base", "layer", "node")]
+    for number, disk in enumerate(disks):
+        disk.parent.mkdir()
+        backing = ["-b", f"../{disks[number - 1].parent.name}/disk.qcow2", "-F", "qcow2"] if number else []
+        subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", *backing, str(disk), *([] if number else ["1M"])], check=True)
+    assert chain_of(disks[2]) == (disks[1], disks[0])
+    assert chain_of(disks[0]) == ()
+    disks[1].unlink()
+    with pytest.raises(StepError, match="is not there"):
+        chain_of(disks[2])
