@@ -2,7 +2,8 @@
 
     LabError ─┬─ UsageError (2)     unknown lab, instance or node; words that do not fit together
               ├─ LoadError (3)      the definition is wrong; carries every Fault of the run
-              ├─ HostError (4)      this machine is not able: KVM, permission, program, room
+              ├─ HostError (4)      this machine is not able: KVM, permission, program, memory
+              │                 └─ NoRoom            a disk is full: which, and how much is needed
               ├─ StepError (5) ─┬─ HypervisorError   libvirt refused
               │                 ├─ AgentError        the guest did not answer, or answered nonsense
               │                 ├─ CommandError      a program ended with a status that is not 0
@@ -64,6 +65,10 @@ class LoadError(LabError):
 
 class HostError(LabError):
     exit_code = 4
+
+
+class NoRoom(HostError):
+    pass
 
 
 class StepError(LabError):

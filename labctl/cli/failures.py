@@ -47,10 +47,22 @@ def guarded(reader: Reader, *, status: int | None = None) -> Iterator[None]:
         raise typer.Exit(0) from None
     except (typer.Exit, typer.Abort):
         raise
-    except Exception:
+    except Exception as error:
+        if (told := _of_the_machine(error)) is not None:
+            reader.complain(render_failure(told))
+            raise typer.Exit(told.exit_code if status is None else status) from None
         traceback.print_exc()
         reader.complain("labctl: this is a bug in labctl, not in your lab. Please report the lines above.")
         raise typer.Exit(BUG) from None
+
+
+def _of_the_machine(error: Exception) -> LabError | None:
+    """A disk that is full, closed or read-only is no bug, wherever it was met; None for anything else."""
+    if not isinstance(error, OSError):
+        return None
+    from labctl.engine.room import explain
+
+    return explain(error)
 
 
 def render_failure(error: LabError) -> str:

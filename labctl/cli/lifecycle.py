@@ -6,6 +6,7 @@ import typer
 
 from labctl.cli.app import RUN, verb
 from labctl.cli.choice import choose_nodes
+from labctl.cli.failures import render_failure
 from labctl.cli.labs import load
 from labctl.cli.options import InstanceOption, JsonOption, LabArgument, NodesArgument, RunningLabArgument, VariantOption
 from labctl.cli.progress import progress, timings
@@ -141,11 +142,13 @@ def status(reader: Reader, lab: RunningLabArgument = None, instance: InstanceOpt
     """Show what runs: nodes, states, addresses, memory."""
     from dataclasses import asdict
 
-    from labctl.engine.instances import find_instance, list_instances
+    from labctl.engine.instances import find_instance, list_instances, unreadable
     from labctl.engine.status import statuses
 
     records = (find_instance(lab, instance),) if lab or instance else list_instances()
     found = statuses(records)
+    for refused in () if lab or instance else unreadable():
+        reader.complain(render_failure(refused))
     if json:
         return reader.data([asdict(one) for one in found])
     if not found:

@@ -57,7 +57,8 @@ def ssh_argv(record: InstanceRecord, node: str, words: Sequence[str] = (), optio
 
 def _control_path(record: InstanceRecord, node: str) -> str:
     """A short socket path: ssh adds 17 characters of its own, and 107 bytes is the limit of a Unix socket's."""
-    return str(runtime_directory() / f"ssh-{record.first_pid}-{record.first_started}-{record.node(node).index}")
+    name = f"ssh-{record.first_pid}-{record.first_started}-{record.node(node).index}"
+    return str(runtime_directory() / name).replace("%", "%%")
 
 
 def scp_argv(record: InstanceRecord, source: Sequence[str], target: str, *, recursive: bool) -> tuple[str, ...]:

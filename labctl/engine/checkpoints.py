@@ -12,23 +12,28 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from labctl.engine.events import Reporter, step
 from labctl.engine.instances import NodeRecord, write_record
 from labctl.engine.nodes import domain_spec
 from labctl.engine.renew import prepare_renewal, renew
 from labctl.engine.session import Session, disk_of, make_overlay
+from labctl.engine.typed import Unfit, built, read
 from labctl.engine.warm import machine_keys, ram_of
+from labctl.errors import StepError
 from labctl.host.domain_xml import Ram
 from labctl.host.places import cache_directory
-from labctl.host.warmstarts import SavedMachine, SavedStore
+from labctl.host.room import MIB, give_back, need_room
+from labctl.host.warmstarts import SavedMachine, SavedStore, move_file
 from labctl.lab.plan import hardware_of, setup_of
 from labctl.lab.topology import Lab
 
 if TYPE_CHECKING:
     from labctl.host.images import LayerFiles
 
+T = TypeVar("T")
+STATE_MIB = 4  # of a machine's devices, on disk: 0.7 in design §4
 FORMAT = 2
 
 
@@ -45,39 +50,81 @@ def checkpoint_digest(lab: Lab, layers: "Mapping[str, LayerFiles]", accelerator:
     return hashlib.sha256(json.dumps([FORMAT, lab.name, nodes, links, ready], sort_keys=True).encode()).hexdigest()
 
 
+def chains_of(place: Path) -> Mapping[str, tuple[str, ...]]:
+    """Node → the files that its machine lies on, top first, of a checkpoint or a point. `StepError` if that cannot be read."""
+    return _part_of(place, "chains", dict[str, tuple[str, ...]], None)
+
+
+def _waiting_of(place: Path) -> Mapping[str, int]:
+    """Node → the process that waits for its renewal there; none in points, whose machines ran on. `StepError` as above."""
+    return _part_of(place, "waiting", dict[str, int], {})
+
+
+def _part_of(place: Path, part: str, shape: type[T], default: object) -> T:
+    try:
+        data = read(place / "about.json")
+        return built(shape, data.get(part, default) if isinstance(data, dict) else None, part)
+    except (OSError, Unfit) as unreadable:
+        raise StepError(
+            f"the description of {place.name[:16]} cannot be read", why=str(unreadable)[:300], hint=f"rm -r {place}"
+        ) from unreadable
+
+
 def starts_at_once() -> int:
     """As many starts at a time as cores: on 2 cores two were best, four slower (design §4)."""
     return os.cpu_count() or 1
 
 
 def save_lab(session: Session, digest: str, report: Reporter) -> Path:
-    """Save all nodes, which run on RAM files of their own, at one instant, and stop them: they must not write into what was saved."""
+    """Save all nodes, which run on RAM files of their own, at one instant, and stop them: they must not write into what was saved.
+
+    If a state cannot be saved, none is: all run on, on what they have.
+    """
     store = checkpoint_store()
     names = [node.name for node in session.record.nodes]
     with step(report, "save the lab as it is"), store.half_made(digest) as place, ThreadPoolExecutor(starts_at_once()) as pool:
+        _need_room_to_save(session, place)
         waiting = dict(zip(names, pool.map(lambda name: prepare_renewal(session, name), names), strict=True))
-        for name in names:
-            session.hypervisor.pause(name)
-        list(pool.map(lambda name: _save_node(session, name, place), names))
+        try:
+            for name in names:
+                session.hypervisor.pause(name)
+            list(pool.map(lambda name: _save_state(session, name, place), names))
+        except BaseException:
+            for name in names:
+                session.hypervisor.resume(name)
+            raise
+        list(pool.map(lambda name: _take_files(session, name, place), names))
         chains = {node.name: [f"{digest}/{node.name}", *node.chain] for node in session.record.nodes}
         about = {"kind": "checkpoint", "lab": session.record.lab, "chains": chains, "waiting": waiting}
         (place / "about.json").write_text(json.dumps(about, indent=1))
         return store.keep(place, digest)
 
 
-def _save_node(session: Session, name: str, place: Path) -> None:
+def _need_room_to_save(session: Session, place: Path) -> None:
+    """`NoRoom` before anything stands still: for the states, and where the checkpoint lies on another file system for all files."""
+    disks = session.record.directory / "disks"
+    moved = place.stat().st_dev != disks.stat().st_dev
+    files = sum(file.stat().st_blocks * 512 for file in disks.iterdir()) // MIB if moved else 0
+    need_room(place, files + STATE_MIB * len(session.record.nodes), "the lab's checkpoint")
+
+
+def _save_state(session: Session, name: str, place: Path) -> None:
     saved = SavedMachine(place / name)
     saved.directory.mkdir()
     session.hypervisor.save_state(name, saved.state)
+
+
+def _take_files(session: Session, name: str, place: Path) -> None:
+    saved = SavedMachine(place / name)
     session.hypervisor.stop(name)
-    ram_of(session, name).rename(saved.ram)
-    disk_of(session.record, name).rename(saved.disk)
+    move_file(ram_of(session, name), saved.ram)
+    move_file(disk_of(session.record, name), saved.disk)
+    give_back(saved.ram)
 
 
 def start_from(session: Session, place: Path, lab: Lab, layers: "Mapping[str, LayerFiles]", names: Sequence[str], report: Reporter) -> None:
     """Start these nodes from the checkpoint in `place`, each with its secrets renewed."""
-    about = json.loads((place / "about.json").read_text())
-    chains, waiting = about["chains"], about.get("waiting", {})
+    chains, waiting = chains_of(place), _waiting_of(place)
 
     def one(name: str) -> NodeRecord:
         with step(report, f"start {name} from the checkpoint", name):

@@ -105,6 +105,8 @@ def _probes() -> Iterator[Finding]:
     yield from _guarded("memory", lambda: (machine.probe_memory(limit_mib=machine.memory_limit_mib()),))
     yield from _guarded("disk-state", lambda: (machine.probe_disk("disk-state", state, "instances"),))
     yield from _guarded("disk-cache", lambda: (machine.probe_disk("disk-cache", cache_directory(), "images"),))
+    yield from _guarded("filesystem-state", lambda: (machine.probe_filesystem("filesystem-state", state, "instances"),))
+    yield from _guarded("filesystem-cache", lambda: (machine.probe_filesystem("filesystem-cache", cache_directory(), "images"),))
     yield from _guarded("programs", lambda: (software.probe_programs(software.load_packages(), family),))
     yield from _guarded("qemu", lambda: (software.probe_qemu(),))
     yield from _guarded("libvirt", lambda: (software.probe_libvirt(),))

@@ -9,23 +9,27 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from labctl.engine.typed import Unfit, Unknown, built, read
 from labctl.errors import StepError, UsageError
 from labctl.host.locks import lock
 from labctl.host.namespace import FirstProcess
 from labctl.host.places import instances_directory
 
-FORMAT = 1
 BRING_UP = "bring up"  # what the holder of an instance's lock does, in its note
+FORMAT = 1  # raised where an older labctl would read a record wrongly; a new field with a default needs none
+OLDEST = 1
+UPGRADES: Mapping[int, Callable[[dict[str, Any]], None]] = {}  # format → what makes its data one format newer, for OLDEST to FORMAT - 1
 REMOVE_TRIES = 5
 PARTS = ("disks", "log", "run", "config", "data", "keys", "captures")
 OURS = {*PARTS, "instance.json", "journal.jsonl"}
 NAME = r"[a-z0-9][a-z0-9-]{0,39}"
+NODE = r"[a-z][a-z0-9-]{0,19}"
 
 
 @dataclass(frozen=True)
@@ -131,43 +135,62 @@ def write_record(record: InstanceRecord) -> None:
 
 
 def read_record(directory: Path) -> InstanceRecord:
-    """The record in `directory`; `StepError` if it cannot be read or another labctl's format is in it."""
+    """The record in `directory`, brought to this labctl's format. `StepError` if it cannot be read or a newer labctl wrote it."""
     file = directory / "instance.json"
     try:
-        data = json.loads(file.read_text())
-        found = data.pop("format", None)
-        if found != FORMAT:
-            raise StepError(
-                f"{directory.name} was made by another version of labctl", why=f"record format {found}, this labctl reads {FORMAT}",
-                hint="end it with the labctl that made it",
-            )  # fmt: skip
-        return _record_of(data, directory)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as unreadable:
+        data = read(file)
+        if not isinstance(data, dict):
+            raise Unfit("it is no object")
+        upgrade(data, directory.name)
+        return _checked(built(InstanceRecord, {**data, "directory": str(directory)}), directory)
+    except Unknown as newer:
+        raise _of_another_version(directory.name, str(newer)) from newer
+    except (OSError, ValueError) as unreadable:
         raise StepError(
-            f"the record of instance '{directory.name}' cannot be read", why=str(unreadable)[:300], hint=f"it is {file}"
-        ) from unreadable
+            f"the record of instance '{directory.name}' cannot be read", why=str(unreadable)[:300],
+            hint=f"put {file} right from a copy, or give the instance up: rm -r {directory}",
+        ) from unreadable  # fmt: skip
 
 
-def _record_of(data: dict[str, Any], directory: Path) -> InstanceRecord:
-    nodes = tuple(_node_of(node) for node in data.pop("nodes"))
-    cables = tuple((a, b) for a, b in data.pop("cables"))
-    return InstanceRecord(**{**data, "directory": directory, "nodes": nodes, "cables": cables, "cut": tuple(data["cut"])})
+def upgrade(data: dict[str, Any], name: str) -> None:
+    """Bring the data of a record to FORMAT, step by step; the format itself is taken out. `StepError` for one that is not ours."""
+    found = data.pop("format", None)
+    if type(found) is not int or not OLDEST <= found <= FORMAT:
+        raise _of_another_version(name, f"its record has format {str(found)[:40]}, this labctl reads {OLDEST} to {FORMAT}")
+    for number in range(found, FORMAT):
+        UPGRADES[number](data)
 
 
-def _node_of(data: dict[str, Any]) -> NodeRecord:
-    ports = tuple(PortRecord(**{**port, "addresses": tuple(port["addresses"])}) for port in data["ports"])
-    return NodeRecord(**{**data, "ports": ports, "chain": tuple(data["chain"])})
+def _of_another_version(name: str, why: str) -> StepError:
+    return StepError(f"{name} was made by another version of labctl", why=why, hint="end it with the labctl that made it")
+
+
+def _checked(record: InstanceRecord, directory: Path) -> InstanceRecord:
+    """What becomes a path or the name of a machine is looked at again: a record is a file that others may have written."""
+    names = [node.name for node in record.nodes]
+    if record.id != directory.name:
+        raise Unfit(f"it is the record of {record.id[:60]!r}")
+    if len(set(names)) < len(names) or not all(re.fullmatch(NODE, name) for name in names):
+        raise Unfit(f"its nodes are called {names!r}"[:200])
+    return record
 
 
 def list_instances() -> tuple[InstanceRecord, ...]:
-    """All instances of this user, oldest first; a directory without a readable record is left out (`gc` names it)."""
-    records = []
-    for file in instances_directory().glob("*/instance.json"):
+    """All instances of this user, oldest first; one whose record cannot be read is left out: `unreadable` tells."""
+    return tuple(sorted((found for found in _found() if isinstance(found, InstanceRecord)), key=lambda record: record.created))
+
+
+def unreadable() -> tuple[StepError, ...]:
+    """What is wrong with each record that cannot be read."""
+    return tuple(found for found in _found() if isinstance(found, StepError))
+
+
+def _found() -> Iterator[InstanceRecord | StepError]:
+    for file in sorted(instances_directory().glob("*/instance.json")):
         try:
-            records.append(read_record(file.parent))
-        except StepError:
-            continue
-    return tuple(sorted(records, key=lambda record: record.created))
+            yield read_record(file.parent)
+        except StepError as refused:
+            yield refused
 
 
 def find_instance(lab: str | None = None, instance: str | None = None) -> InstanceRecord:
@@ -188,6 +211,8 @@ def find_instance(lab: str | None = None, instance: str | None = None) -> Instan
             return exact[0]
         raise UsageError("several instances fit", why=f"there are {here}", hint="say which: --instance NAME")
     name = instance or lab
+    if name and re.fullmatch(NAME, name) and (instances_directory() / name / "instance.json").exists():
+        read_record(instances_directory() / name)  # it is there and cannot be read: says why
     what = f"no instance '{name}'" if name else "no lab is up"
     raise UsageError(what, why=f"instances here: {here}" if records else "", hint=f"labctl up {lab or name or 'l2-switch'}")
 

@@ -4,6 +4,7 @@ Owns `keys/` and the ssh_config that makes ssh, scp, VS Code and Ansible reach t
 namespaces, so no address of a lab is ever on the host. An ed25519 key costs 10 ms here and seconds in an emulated guest.
 """
 
+import shlex
 from pathlib import Path
 
 from labctl.engine.instances import InstanceRecord
@@ -58,7 +59,7 @@ def ssh_config(record: InstanceRecord) -> str:
 
 def _host(record: InstanceRecord, node: str, address: str) -> str:
     keys = record.directory / "keys"
-    proxy = " ".join(_quoted(word) for word in inside(record.first, ("socat", "STDIO", f"TCP:{address}:{SSH_PORT}")))
+    proxy = shlex.join(inside(record.first, ("socat", "STDIO", f"TCP:{address}:{SSH_PORT}"))).replace("%", "%%")  # a shell runs it
     lines = [
         f"Host {node}",
         "  User root",
@@ -75,4 +76,6 @@ def _host(record: InstanceRecord, node: str, address: str) -> str:
 
 
 def _quoted(word: str) -> str:
-    return f'"{word}"' if any(letter in word for letter in ' \t#"') else word
+    """A path for ssh_config(5): blanks and # in quotes, % as %%. Paths with quotes of their own are refused before (`host/room`)."""
+    word = word.replace("%", "%%")
+    return f'"{word}"' if any(letter in word for letter in " \t#'") else word

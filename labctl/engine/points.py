@@ -12,7 +12,7 @@ import shutil
 import uuid
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,12 +22,14 @@ from labctl.engine.instances import NAME, InstanceRecord, NodeRecord, list_insta
 from labctl.engine.links import plug
 from labctl.engine.nodes import domain_spec, taps_of
 from labctl.engine.session import Session, disk_of
+from labctl.engine.typed import Unfit, Unknown, built, read
 from labctl.engine.warm import machine_keys
 from labctl.errors import HostError, StepError, UsageError
 from labctl.host import wires
 from labctl.host.domain_xml import Ram
 from labctl.host.image_store import chain_of
 from labctl.host.places import state_directory
+from labctl.host.room import MAKE_ROOM, MIB, allocate, give_back, need_room
 from labctl.host.run import run
 from labctl.host.warmstarts import SavedMachine, SavedStore, size_on_disk
 from labctl.lab.topology import Lab
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from labctl.host.images import LayerFiles
 
 COPY_S = 120.0
+FORMAT = 1  # of About
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,22 @@ class Point:
     nodes: int
     size_bytes: int
     place: Path
+
+
+@dataclass(frozen=True)
+class About:
+    """What a point says of itself, in `about.json`. `keys`: what each node's machine must match; `chains`: what its disk lies on."""
+
+    lab: str
+    variant: str
+    made: float
+    keys: Mapping[str, str]
+    settings: Mapping[str, Mapping[str, Any]]
+    cables: tuple[tuple[str, str], ...]
+    cut: tuple[str, ...]
+    chains: Mapping[str, tuple[str, ...]]
+    kind: str = "point"
+    format: int = 1
 
 
 def point_store(lab: str) -> SavedStore:
@@ -67,8 +86,12 @@ def list_points(lab: str | None = None) -> tuple[Point, ...]:
 
 
 def _point(place: Path) -> Point:
-    about = _about(place)
-    return Point(place.name, about["lab"], about["variant"], about["made"], len(about["chains"]), size_on_disk(place), place)
+    """A point whose description cannot be read is listed, so that it can be removed."""
+    try:
+        about = _about(place)
+    except StepError:
+        return Point(place.name, place.parent.name, "unreadable", 0.0, 0, size_on_disk(place), place)
+    return Point(place.name, about.lab, about.variant, about.made, len(about.chains), size_on_disk(place), place)
 
 
 def find_point(lab: str, name: str) -> Path:
@@ -111,9 +134,18 @@ def _checked(name: str) -> str:
     return name
 
 
-def _about(place: Path) -> dict[str, Any]:
-    about: dict[str, Any] = json.loads((place / "about.json").read_text())
-    return about
+def _about(place: Path) -> About:
+    """`StepError` if it cannot be read, or a newer labctl wrote it."""
+    try:
+        about = built(About, read(place / "about.json"))
+        if about.format > FORMAT:
+            raise Unknown(f"it has format {about.format}, this labctl reads {FORMAT}")
+        return about
+    except (OSError, Unfit) as unreadable:
+        what = "was saved by a newer labctl" if isinstance(unreadable, Unknown) else "cannot be read"
+        raise StepError(
+            f"the checkpoint '{place.name}' {what}", why=str(unreadable)[:300], hint=f"labctl checkpoint rm {place.name}"
+        ) from unreadable
 
 
 # --- save --------------------------------------------------------------------------------------------------------------------
@@ -128,6 +160,7 @@ def save_point(session: Session, lab: Lab, layers: "Mapping[str, LayerFiles]", n
     if off := [node.name for node in nodes if node.name not in session.hypervisor.domains()]:
         raise UsageError(f"{', '.join(off)} is off", why="a checkpoint holds all nodes running", hint=f"labctl start {' '.join(off)}")
     with store.half_made(name) as place:
+        _need_room(session, place)
         with step(report, f"stand still and save {len(nodes)} nodes"):
             _save_streams(session, place)
         with _spare_taps(session), ThreadPoolExecutor(starts_at_once()) as pool:
@@ -136,18 +169,24 @@ def save_point(session: Session, lab: Lab, layers: "Mapping[str, LayerFiles]", n
         return _point(store.keep(place, name))
 
 
+def _need_room(session: Session, place: Path) -> None:
+    """`NoRoom` before anything stands still: each node's memory twice for a moment (stream and RAM file), and its disk with a copy."""
+    disks = sum(disk_of(session.record, node.name).stat().st_blocks * 512 for node in session.record.nodes) // MIB
+    need_room(place, 2 * (sum(node.memory_mib for node in session.record.nodes) + disks), "the checkpoint")
+
+
 def _description(record: InstanceRecord, lab: Lab, layers: "Mapping[str, LayerFiles]", name: str) -> dict[str, Any]:
-    return {
-        "kind": "point",
-        "lab": lab.name,
-        "variant": record.variant,
-        "made": now(),
-        "keys": machine_keys(lab, layers, record.accelerator),
-        "settings": record.settings,
-        "cables": record.cables,
-        "cut": record.cut,
-        "chains": {node.name: [name, *node.chain] for node in record.nodes},
-    }
+    about = About(
+        lab=lab.name,
+        variant=record.variant,
+        made=now(),
+        keys=machine_keys(lab, layers, record.accelerator),
+        settings=record.settings,
+        cables=record.cables,
+        cut=record.cut,
+        chains={node.name: (name, *node.chain) for node in record.nodes},
+    )
+    return asdict(about)
 
 
 def _save_streams(session: Session, place: Path) -> None:
@@ -170,7 +209,7 @@ def _save_stream(session: Session, name: str, place: Path) -> None:
     argv = ("cp", "--sparse=always", "--reflink=auto", str(disk_of(session.record, name)), str(saved.disk))
     copied = run(argv, timeout_s=COPY_S, check=False)
     if copied.status != 0:
-        raise HostError(f"the disk of {name} cannot be copied", why=copied.complaint, hint="make room: labctl gc, labctl image prune")
+        raise HostError(f"the disk of {name} cannot be copied", why=copied.complaint, hint=MAKE_ROOM)
 
 
 def _spare(tap: str) -> str:
@@ -199,10 +238,12 @@ def _load_once(session: Session, node: NodeRecord, layer: "LayerFiles", place: P
         console = spec.console.with_name(f"console-{standing}")
         disk = saved.directory / "loading.qcow2"
         shutil.copy2(saved.disk, disk)
+        allocate(saved.ram, node.memory_mib, f"the memory of {node.name}")
         spec = replace(spec, name=standing, uuid=str(uuid.uuid4()), nics=nics, console=console, disk=disk)
         try:
             session.hypervisor.start_saved(spec, stream, whole=True)
             session.hypervisor.save_state(standing, saved.state)
+            give_back(saved.ram)
         finally:
             session.hypervisor.stop(standing)
             disk.unlink(missing_ok=True)
@@ -216,7 +257,7 @@ def goto_point(session: Session, lab: Lab, layers: "Mapping[str, LayerFiles]", n
     """Bring all nodes, cables and settings back to the point. `UsageError` if the lab or this machine is another now."""
     place = find_point(lab.name, name)
     about = _about(place)
-    if about["keys"] != machine_keys(lab, layers, session.record.accelerator) or about["variant"] != session.record.variant:
+    if about.keys != machine_keys(lab, layers, session.record.accelerator) or about.variant != session.record.variant:
         raise UsageError(
             f"the checkpoint '{name}' does not fit any more", why="the lab's nodes or variant, QEMU or the image are others now",
             hint=f"labctl checkpoint rm {name}",
@@ -224,9 +265,9 @@ def goto_point(session: Session, lab: Lab, layers: "Mapping[str, LayerFiles]", n
     names = [node.name for node in session.record.nodes]
     for node in names:
         session.hypervisor.stop(node)
-    _wire_as(session, tuple((a, b) for a, b in about["cables"]), tuple(about["cut"]))
+    _wire_as(session, about.cables, about.cut)
     start_from(session, place, lab, layers, names, report)
-    session.record = replace(session.record, settings=about["settings"])
+    session.record = replace(session.record, settings=about.settings)
     write_record(session.record)
 
 

@@ -1,15 +1,20 @@
 """Whether a lab fits this machine, asked before anything starts: memory and disk, with what is missing and what would fit.
 
-Owns the question; what a lab needs is `lab/plan`'s estimate, what the machine has is read from /proc and statvfs(3).
+Owns the question, and the words for a disk that becomes full while something is made; what a lab needs is `lab/plan`'s estimate, what
+the machine has is read from /proc and by `host/room`.
 """
 
-import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from labctl.errors import HostError
-from labctl.host.places import state_directory
+from labctl.errors import HostError, LabError, NoRoom
+from labctl.host.places import cache_directory, state_directory
+from labctl.host.room import FULL, MAKE_ROOM, check_place, explain, free_mib, speaks_of_full_disk
 from labctl.lab.plan import Room, room_for
 from labctl.lab.topology import Lab
+
+__all__ = ["check_places", "explain", "free_room", "naming_room", "refuse_without_room"]
 
 KEPT_FREE_MIB = 512  # for the host itself
 
@@ -18,11 +23,7 @@ def free_room() -> Room:
     """MiB of memory that can be used without swapping, and of disk in the state directory."""
     lines = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines())
     memory = int(lines["MemAvailable"].split()[0]) // 1024
-    place = state_directory()
-    while not place.exists():
-        place = place.parent
-    disk = os.statvfs(place)
-    return Room(memory, disk.f_bavail * disk.f_frsize // 2**20)
+    return Room(memory, free_mib(state_directory()))
 
 
 def refuse_without_room(lab: Lab) -> None:
@@ -37,8 +38,37 @@ def refuse_without_room(lab: Lab) -> None:
             hint=f"about {fitting} such nodes fit; give nodes less `memory:`, or end other labs: labctl down",
         )
     if needed.disk_mib > free.disk_mib:
-        raise HostError(
+        raise NoRoom(
             f"{lab.name} does not fit on the disk",
             why=f"about {needed.disk_mib} MiB are needed in {state_directory()}, {free.disk_mib} MiB are free",
-            hint="labctl gc, labctl image prune",
+            hint=MAKE_ROOM,
         )
+
+
+def check_places() -> None:
+    """`HostError` unless labctl's own directories can be made and written by this user."""
+    for place in (state_directory(), cache_directory()):
+        check_place(place)
+
+
+@contextmanager
+def naming_room(lab: Lab) -> Iterator[None]:
+    """A disk that becomes full in the block is told as that, with the room that the lab needs and what is left of it."""
+    try:
+        yield
+    except NoRoom:
+        raise
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        raise _no_room(lab, str(error)) from error
+    except LabError as error:
+        if not speaks_of_full_disk(f"{error.what} {error.why}"):
+            raise
+        raise _no_room(lab, f"{error.what}: {error.why}") from error
+
+
+def _no_room(lab: Lab, what: str) -> NoRoom:
+    needed = room_for(lab).disk_mib
+    free = "; ".join(f"free in {place}: {free_mib(place)} MiB" for place in (state_directory(), cache_directory()))
+    return NoRoom(f"a disk became full while {lab.name} was brought up", why=f"{what}\nit needs about {needed} MiB; {free}", hint=MAKE_ROOM)

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from enum import StrEnum
 from os import cpu_count
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from labctl.engine import nodes as machines
@@ -19,7 +20,7 @@ from labctl.engine.journal import Journal
 from labctl.engine.provision import Rendered, provision_node, render
 from labctl.engine.session import Session
 from labctl.engine.warm import start_clone, warm_image
-from labctl.errors import StepError
+from labctl.errors import NoRoom, StepError
 from labctl.host.accelerator import Accelerator
 from labctl.host.places import cache_directory
 from labctl.host.start_trial import FAILS, known_trial
@@ -50,8 +51,7 @@ def start_lab(session: Session, lab: Lab, layers: "Layers", plan: Plan, way: Way
         return
     _start_nodes(session, lab, layers, plan, way, to_be_saved=saving, report=report)
     wait_until_ready(session, lab, report)
-    if saving and _all_can_be_saved(session):
-        place = save_lab(session, digest, report)
+    if saving and _all_can_be_saved(session) and (place := _try_to_save(session, digest, report)) is not None:
         start_from(session, place, lab, layers, [node.name for node in lab.nodes], report)
     _remember(session, str(checkpoint_store().find(digest) or ""))  # what `reset` goes back to: this lab in this variant, or nothing
 
@@ -74,6 +74,15 @@ def _start_known(session: Session, lab: Lab, layers: "Layers", digest: str, repo
     session.record = replace(session.record, nodes=listed)
     _remember(session, str(place))
     return True
+
+
+def _try_to_save(session: Session, digest: str, report: Reporter) -> Path | None:
+    """The lab's checkpoint; None where none can be made, for want of room above all: the lab runs on without."""
+    try:
+        return save_lab(session, digest, report)
+    except (StepError, NoRoom) as failed:
+        report(Event("warning", f"the lab is not saved, so its next start takes as long ({failed})"))
+        return None
 
 
 def _remember(session: Session, place: str) -> None:
@@ -122,7 +131,7 @@ def _try_warm_images(
         return {}
     try:
         return _warm_images(session, lab, layers, names, report)
-    except StepError as failed:
+    except (StepError, NoRoom) as failed:
         report(Event("warning", f"no machine can be cloned ({failed.what}: {failed.why}); machines are booted"))
         return {}
 
@@ -188,7 +197,7 @@ class _Starter:
         if (saved := self._warm.get(record.name)) is not None:
             try:
                 return start_clone(self._session, record, layer, saved, to_be_saved=self._to_be_saved)
-            except StepError as failed:
+            except (StepError, NoRoom) as failed:
                 self._report(Event("warning", f"the clone does not start ({failed.what}: {failed.why}); it is booted instead", record.name))
                 self._session.hypervisor.stop(record.name)
         machines.make_disk(self._session.record, record, layer)

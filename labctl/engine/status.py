@@ -1,7 +1,7 @@
 """`status`: what an instance is, asked of the host now. Quick: no lab file is read, no pydantic imported.
 
 Owns LabStatus and where its figures come from: libvirt for states, /proc for memory (PSS, readable by the namespace's owner), the first
-process's notes for why a machine ended.
+process's notes for why a machine ended, the serial log for a kernel that panicked.
 """
 
 import contextlib
@@ -13,19 +13,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from labctl.check.readable import one_line
 from labctl.engine.instances import BRING_UP, InstanceRecord, lock_file
 from labctl.engine.links import Cable, show_links
 from labctl.engine.session import open_session
 from labctl.engine.strays import machines_of
 from labctl.errors import LabError
+from labctl.host.hypervisor import DomainFacts, DomainState
 from labctl.host.locks import holder_of
+from labctl.host.namespace import start_time
+from labctl.host.room import free_mib
+
+TICKS = 100  # a second, in proc(5)'s start times
+TAIL = 8192  # bytes of a serial log that are looked at
+PANIC = b"Kernel panic - not syncing"
 
 
 @dataclass(frozen=True)
 class NodeStatus:
     """A node now. `state`: running, paused, off, lost (it should run and does not); `pss_mib`: its share of the host's memory.
 
-    `why` says what is known of a node that is lost or paused.
+    `why` says what is known of a node that is lost or paused, or whose kernel panicked.
     """
 
     name: str
@@ -63,24 +71,24 @@ def statuses(records: Iterable[InstanceRecord]) -> tuple[LabStatus, ...]:
 def status(record: InstanceRecord) -> LabStatus:
     """The state of one instance and of its nodes."""
     machines = {machine.name: machine.pid for machine in machines_of(record)} if record.alive else {}
-    states, trouble = _states(record, machines) if record.alive else ({}, "")
-    memory = {name: found for name, pid in machines.items() if (found := _pss_mib(pid)) is not None}
+    domains, trouble = _domains(record, machines) if record.alive else ({}, "")
     ends = _ends(record)
-    nodes = tuple(_node_status(record, node.name, states, memory, ends) for node in record.nodes)
+    nodes = tuple(_node_status(record, node.name, domains.get(node.name), machines.get(node.name), ends) for node in record.nodes)
     state, why = _state(record, nodes, trouble)
-    total = sum(memory.values()) if memory else None
+    memory = [node.pss_mib for node in nodes if node.pss_mib is not None]
+    total = sum(memory) if memory else None
     return LabStatus(
         record.id, record.lab, record.variant, state, record.accelerator, _uptime_s(record), nodes, show_links(record), total, why
     )
 
 
-def _states(record: InstanceRecord, machines: Mapping[str, int]) -> tuple[dict[str, str], str]:
+def _domains(record: InstanceRecord, machines: Mapping[str, int]) -> tuple[Mapping[str, DomainFacts], str]:
     """Node → state by libvirt, else by whether its process is there; and what is the matter with libvirt."""
     try:
         with open_session(record) as session:
-            return {name: facts.state.value for name, facts in session.hypervisor.domains().items()}, ""
+            return session.hypervisor.domains(), ""
     except (LabError, OSError) as unreachable:  # another labctl may take it down at this moment
-        return dict.fromkeys(machines, "running"), str(unreachable)
+        return {name: DomainFacts(name, DomainState.RUNNING) for name in machines}, str(unreachable)
 
 
 def _state(record: InstanceRecord, nodes: tuple[NodeStatus, ...], trouble: str) -> tuple[str, str]:
@@ -99,13 +107,39 @@ def _state(record: InstanceRecord, nodes: tuple[NodeStatus, ...], trouble: str) 
 
 
 def _node_status(
-    record: InstanceRecord, name: str, states: Mapping[str, str], memory: Mapping[str, int], ends: Mapping[str, dict[str, Any]]
+    record: InstanceRecord, name: str, facts: DomainFacts | None, pid: int | None, ends: Mapping[str, dict[str, Any]]
 ) -> NodeStatus:
     node = record.node(name)
-    state = states.get(name) or ("off" if node.halted or not record.alive else "lost")
+    state = facts.state.value if facts else ("off" if node.halted or not record.alive else "lost")
     addresses = tuple(f"{port.name} {address}" for port in node.ports for address in port.addresses)
-    why = explain_end(ends.get(name)) if state == "lost" else "labctl up lets it run on" if state == "paused" else ""
-    return NodeStatus(name, node.role, state, addresses, node.memory_mib, memory.get(name), why)
+    why = explain_end(ends.get(name)) if state == "lost" else _trouble(record, name, facts, pid) if facts else ""
+    return NodeStatus(name, node.role, state, addresses, node.memory_mib, None if pid is None else _pss_mib(pid), why)
+
+
+def _trouble(record: InstanceRecord, name: str, facts: DomainFacts, pid: int | None) -> str:
+    """What is the matter with a machine that exists; empty if nothing is known to be."""
+    if facts.stuck:
+        return f"the disk of {record.directory} is full ({free_mib(record.directory)} MiB are free); labctl up lets it run on"
+    if facts.state is DomainState.PAUSED:
+        return "labctl up lets it run on"
+    if pid is None or (started := start_time(pid)) is None:
+        return ""
+    panic = last_panic(record.directory / "log" / f"serial-{name}.log", _uptime_s_of_host() - started / TICKS)
+    return f"its kernel panicked: {panic}; labctl reset {name}" if panic else ""
+
+
+def last_panic(log: Path, since_s: float) -> str:
+    """The kernel's last words on the serial console, if they are those of a panic and were said in the last `since_s` seconds."""
+    try:
+        if time.time() - log.stat().st_mtime > since_s:
+            return ""  # an earlier machine's
+        with log.open("rb") as file:
+            file.seek(max(0, log.stat().st_size - TAIL))
+            said = file.read(TAIL)
+    except OSError:
+        return ""
+    _, found, after = said.rpartition(PANIC)
+    return one_line(after.split(b"]---")[0].strip(b": \r\n"), 120) or "no reason given" if found and after.count(b"\n") <= 2 else ""
 
 
 def _ends(record: InstanceRecord) -> dict[str, dict[str, Any]]:
@@ -136,8 +170,12 @@ def _uptime_s(record: InstanceRecord) -> float | None:
     if not record.alive:
         return None
     with contextlib.suppress(OSError, ValueError):
-        return float(Path("/proc/uptime").read_text().split()[0]) - record.first_started / 100
+        return _uptime_s_of_host() - record.first_started / TICKS
     return None
+
+
+def _uptime_s_of_host() -> float:
+    return float(Path("/proc/uptime").read_text().split()[0])
 
 
 def _pss_mib(pid: int) -> int | None:

@@ -27,7 +27,7 @@ from labctl.engine.instances import (
 from labctl.engine.journal import Journal
 from labctl.engine.keys import make_keys, write_ssh_files
 from labctl.engine.links import cable_at, plug
-from labctl.engine.room import refuse_without_room
+from labctl.engine.room import check_places, naming_room, refuse_without_room
 from labctl.engine.saved_cache import trim, using_saved
 from labctl.engine.session import Session, disk_of, open_session, start_libvirtd
 from labctl.engine.start import Way, start_lab
@@ -36,11 +36,14 @@ from labctl.engine.uplink import open_uplink
 from labctl.errors import UsageError
 from labctl.host import wires
 from labctl.host.accelerator import prove_accelerator
-from labctl.host.hypervisor import DomainState
+from labctl.host.hypervisor import DomainFacts, DomainState
 from labctl.host.images import LayerFiles
 from labctl.host.namespace import FirstProcess, kill_namespace, short_place, start_namespace
 from labctl.host.places import cache_directory, instances_directory, state_directory
+from labctl.host.room import filesystem_type, need_room, untested_filesystem
 from labctl.lab.plan import (
+    DISK_PER_NODE_MIB,
+    DISK_WAS_FULL,
     InstanceFacts,
     MakeCable,
     MakeNode,
@@ -48,6 +51,7 @@ from labctl.lab.plan import (
     Plan,
     RemoveCable,
     RemoveNode,
+    ResumeNode,
     plan_up,
 )
 from labctl.lab.topology import Lab
@@ -84,7 +88,9 @@ def up(lab: Lab, *, instance: str | None, options: UpOptions, report: Reporter) 
         raise UsageError(
             f"{', '.join(wanting)} would reach the internet", why="the lab asks for an uplink", hint="allow it: --allow-uplink"
         )
-    with instance_lock(name, BRING_UP), ExitStack() as stack:
+    check_places()
+    _warn_of_network(report)
+    with instance_lock(name, BRING_UP), naming_room(lab), ExitStack() as stack:
         known = _known(name, lab)
         if known is None or not known.alive:
             refuse_without_room(lab)
@@ -125,6 +131,12 @@ def _tidy(known: InstanceRecord | None, report: Reporter) -> None:
         report(Event("warning", f"labctl {known.unfinished} was broken off, nodes may be of two times; {again}"))
 
 
+def _warn_of_network(report: Reporter) -> None:
+    for place in (state_directory(), cache_directory()):
+        if name := untested_filesystem(filesystem_type(place)):
+            report(Event("warning", f"{place} lies on {name}, with which labctl is untested: XDG_STATE_HOME, XDG_CACHE_HOME"))
+
+
 def _known(name: str, lab: Lab) -> InstanceRecord | None:
     directory = instances_directory() / name
     if not (directory / "instance.json").exists():
@@ -139,10 +151,11 @@ def observe_facts(record: InstanceRecord | None) -> InstanceFacts:
     """What is there of an instance, asked of the host. Settings that `set` changed and cables that are cut are not as in the file."""
     if record is None:
         return InstanceFacts()
-    states: dict[str, DomainState] = {}
+    domains: Mapping[str, DomainFacts] = {}
     if record.alive:
         with open_session(record) as session:
-            states = {name: domain.state for name, domain in session.hypervisor.domains().items()}
+            domains = session.hypervisor.domains()
+    states = {name: domain.state for name, domain in domains.items()}
     facts = {
         node.name: NodeFacts(
             running=states.get(node.name) is DomainState.RUNNING,
@@ -150,6 +163,7 @@ def observe_facts(record: InstanceRecord | None) -> InstanceFacts:
             hardware=node.hardware,
             setup=CHANGED if node.name in record.settings else node.setup,
             paused=states.get(node.name) is DomainState.PAUSED,
+            stuck=node.name in domains and domains[node.name].stuck,
         )
         for node in record.nodes
         if disk_of(record, node.name).exists()
@@ -207,6 +221,7 @@ def _prepare(
 
 
 def _prepare_nodes(session: Session, lab: Lab, layers: Mapping[str, LayerFiles], plan: Plan, report: Reporter) -> None:
+    _need_room_to_resume(session.record, lab, plan)
     fresh = not Journal(session.record.directory).holds("done wires", since="begin namespace")
     made = {step.subject for step in plan.of(MakeNode)}
     _remove_nodes(session, plan)
@@ -214,6 +229,13 @@ def _prepare_nodes(session: Session, lab: Lab, layers: Mapping[str, LayerFiles],
     make_keys(session.record.directory, tuple(node.name for node in lab.nodes))
     write_ssh_files(session.record)
     _wire(session, lab, plan, fresh, report)
+
+
+def _need_room_to_resume(record: InstanceRecord, lab: Lab, plan: Plan) -> None:
+    """`NoRoom` if the disk is still full that nodes stand still for: they would stand still again at once."""
+    stuck = [step.subject for step in plan.of(ResumeNode) if step.why == DISK_WAS_FULL]
+    if stuck:
+        need_room(record.directory, DISK_PER_NODE_MIB * len(stuck), f"what {', '.join(stuck)} of {lab.name} writes")
 
 
 def _remove_nodes(session: Session, plan: Plan) -> None:

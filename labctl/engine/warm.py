@@ -20,6 +20,7 @@ from labctl.errors import StepError
 from labctl.host.accelerator import Accelerator
 from labctl.host.domain_xml import Ram
 from labctl.host.places import cache_directory
+from labctl.host.room import allocate, give_back
 from labctl.host.start_trial import FAILS, WORKS, remember_trial
 from labctl.host.warmstarts import MachineKey, SavedMachine, SavedStore, copy_ram, machine_key
 from labctl.lab.data import TEMPLATES
@@ -62,6 +63,7 @@ def warm_image(layer: "LayerFiles", memory_mib: int, cpus: int, accelerator: Acc
 
 
 def _boot_and_save(layer: "LayerFiles", saved: SavedMachine, memory_mib: int, cpus: int, accelerator: Accelerator) -> None:
+    allocate(saved.ram, memory_mib, "the memory of a machine to be cloned")
     make_overlay(layer.disks[0], saved.disk)
     with scratch_session(accelerator) as session:
         ram = Ram(saved.ram, shared=True, incoming=False)
@@ -70,6 +72,7 @@ def _boot_and_save(layer: "LayerFiles", saved: SavedMachine, memory_mib: int, cp
         session.hypervisor.pause(NAME)
         session.hypervisor.save_state(NAME, saved.state)
         session.hypervisor.stop(NAME)
+        give_back(saved.ram)
         _try(session, layer, saved, memory_mib, cpus)
 
 
@@ -115,7 +118,7 @@ def start_clone(session: Session, node: NodeRecord, layer: "LayerFiles", saved: 
     ram = Ram(saved.ram, shared=False, incoming=True)
     if to_be_saved:
         own = ram_of(session, node.name)
-        copy_ram(saved.ram, own)
+        copy_ram(saved.ram, own, node.memory_mib)
         ram = Ram(own, shared=True, incoming=True)
     spec = domain_spec(session.record, node, layer, ram=ram, with_nics=False)
     session.hypervisor.start_saved(spec, saved.state)

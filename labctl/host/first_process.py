@@ -1,10 +1,12 @@
-"""The first process of an instance: prepares its namespaces, says `ready`, and reaps whatever is orphaned until it is killed.
+"""The first process of an instance: prepares its namespaces, says `ready`, reaps whatever is orphaned and keeps logs short until it is
+killed.
 
     unshare … python3 -I first_process.py INSTANCE_DIRECTORY SHORT_DIRECTORY
 
-Owns nothing but the life of the namespaces: when it dies, the kernel ends every process in them and the taps vanish with the
-network. It must reap: without that each dead QEMU stays a zombie and libvirt waits 40 s for it. Its standard input is its leash: it
-ends with whoever holds that, until it is told to stay. Standard library only.
+Owns the life of the namespaces (when it dies, the kernel ends every process in them and the taps vanish with the network) and the
+length of logs: a guest that prints without end must not fill the host's disk. It must reap: without that each dead QEMU stays a zombie
+and libvirt waits 40 s for it. Its standard input is its leash: it ends with whoever holds that, until it is told to stay. Standard
+library only.
 """
 
 import contextlib
@@ -13,18 +15,21 @@ import json
 import os
 import select
 import signal
+import stat
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 MS_BIND = 0x1000
+LOOK_S = 5  # between two looks at the logs
+LONGEST_LOG, KEPT_OF_LOG = 16 << 20, 1 << 20  # bytes; of a longer one the end is kept
 
 
 def bind(source: str, target: str) -> None:
     """Show the instance's directory at a short path: a Unix socket's path has at most 107 bytes (unix(7))."""
     libc = ctypes.CDLL(None, use_errno=True)
-    if libc.mount(source.encode(), target.encode(), None, MS_BIND, None) != 0:
+    if libc.mount(os.fsencode(source), os.fsencode(target), None, MS_BIND, None) != 0:
         number = ctypes.get_errno()
         raise OSError(number, f"cannot show {source} at {target}: {os.strerror(number)}")
 
@@ -38,6 +43,26 @@ def quieten() -> None:
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True, stdin=subprocess.DEVNULL)
 
 
+def shorten(log: Path) -> None:
+    """Keep the end of a log that is too long. Its writers append, so they go on behind what is left."""
+    size = log.stat().st_size
+    if size <= LONGEST_LOG or not stat.S_ISREG(log.lstat().st_mode):
+        return
+    with log.open("r+b") as file:
+        file.seek(size - KEPT_OF_LOG)
+        kept = file.read(KEPT_OF_LOG)
+        file.truncate(0)
+    with log.open("ab") as file:
+        file.write(b"[labctl: %d bytes before this were too many and are gone]\n" % (size - len(kept)) + kept)
+
+
+def shorten_logs(directory: Path) -> None:
+    with contextlib.suppress(OSError):
+        for log in directory.iterdir():
+            with contextlib.suppress(OSError):
+                shorten(log)
+
+
 def live(directory: str) -> None:
     """Reap what is orphaned; end when standard input does, unless `stay` was said on it: so nobody is left alone by a killed labctl."""
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
@@ -48,7 +73,8 @@ def live(directory: str) -> None:
     watched = [0, woken]
     while True:
         reap(directory)
-        ready = select.select(watched, [], [])[0]
+        shorten_logs(Path(directory) / "log")
+        ready = select.select(watched, [], [], LOOK_S)[0]
         if woken in ready:
             os.read(woken, 4096)
         if 0 in ready:

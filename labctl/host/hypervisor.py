@@ -22,6 +22,7 @@ T = TypeVar("T")
 CALL_S = 30.0
 STATE_S = 60.0
 UNLIMITED = 1 << 40  # bytes a second; QEMU's own limit is that of a network
+TOO_LONG = ("No complete agent response", "Unable to encode message payload", "message payload")
 NOT_CONNECTED_S = 2.0  # after a start or resume libvirt calls the agent "not connected" for some tens of milliseconds
 os.environ.setdefault("LIBVIRT_AUTOSTART", "0")  # never a libvirtd outside the instance
 
@@ -36,10 +37,11 @@ class DomainState(StrEnum):
 
 @dataclass(frozen=True)
 class DomainFacts:
-    """What libvirt says of a domain."""
+    """What libvirt says of a domain. `stuck`: it stands still because what it wrote to its disk found no room."""
 
     name: str
     state: DomainState
+    stuck: bool = False
 
 
 class NoAnswer(HypervisorError):
@@ -182,14 +184,19 @@ class Hypervisor:
     def domains(self) -> dict[str, DomainFacts]:
         """All domains that exist now, by name."""
 
-        def look() -> list[tuple[str, int]]:
+        def look() -> list[tuple[str, int, int]]:
             seen = []
             for domain in self._connection.listAllDomains():
                 with contextlib.suppress(self._libvirt.libvirtError):  # it may go off between the list and the question
-                    seen.append((domain.name(), domain.state()[0]))
+                    seen.append((domain.name(), *domain.state()[:2]))
             return seen
 
-        return {name: DomainFacts(name, self._state(code)) for name, code in self._call("list domains", look)}
+        return {name: self._facts(name, code, reason) for name, code, reason in self._call("list domains", look)}
+
+    def _facts(self, name: str, code: int, reason: int) -> DomainFacts:
+        """QEMU lets a machine stand still at a write that finds no room, and does it again when it runs on (werror=enospc)."""
+        stuck = (code, reason) == (self._libvirt.VIR_DOMAIN_PAUSED, self._libvirt.VIR_DOMAIN_PAUSED_IOERROR)
+        return DomainFacts(name, self._state(code), stuck)
 
     def _state(self, code: int) -> DomainState:
         lv = self._libvirt
@@ -224,14 +231,12 @@ class Hypervisor:
         deadline = time.monotonic() + NOT_CONNECTED_S
         while True:
             try:
-                return json.loads(self._agent_command(name, json.dumps(request), timeout_s))["return"]
+                return read_answer(name, self._agent_command(name, json.dumps(request), timeout_s))
             except self._libvirt.libvirtError as refused:
                 why = str(refused.get_error_message())
                 if "not connected" not in why or time.monotonic() >= deadline:
-                    raise AgentError(f"{name}: the guest agent does not answer", why=why) from refused
+                    raise _no_answer(name, why) from refused
                 time.sleep(0.02)
-            except (ValueError, KeyError, TypeError) as nonsense:
-                raise AgentError(f"{name}: the guest agent's answer cannot be read", why=str(nonsense)[:200]) from nonsense
             except HypervisorError as gone:
                 raise AgentError(f"{name}: the guest agent does not answer", why=str(gone)) from gone
 
@@ -257,6 +262,22 @@ class Hypervisor:
         if domain is None:
             raise HypervisorError(f"{name} is not running", hint=f"labctl start {name}")
         return domain
+
+
+def _no_answer(name: str, why: str) -> AgentError:
+    """Why an agent does not answer, and the way on: one whose answers libvirt gave up on stays mute until the machine is another."""
+    if any(sign in why for sign in TOO_LONG):
+        return AgentError(f"{name}: the guest agent's answer is too long", why=why, hint=f"labctl reset {name}, if it answers no more")
+    hint = f"labctl status says how it is; labctl console {name} shows its screen, labctl reset {name} puts it back"
+    return AgentError(f"{name}: the guest agent does not answer", why=why, hint=hint)
+
+
+def read_answer(name: str, text: str) -> Any:
+    """The `return` value in a guest agent's answer; `AgentError` for whatever is none. A guest may answer anything."""
+    try:
+        return json.loads(text)["return"]
+    except (ValueError, KeyError, TypeError, IndexError, RecursionError) as nonsense:
+        raise AgentError(f"{name}: the guest agent's answer cannot be read", why=str(nonsense)[:200]) from nonsense
 
 
 class Channel:

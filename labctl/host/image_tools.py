@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from labctl.errors import CommandError, HostError, StepError, TimedOut
+from labctl.errors import CommandError, HostError, NoRoom, StepError, TimedOut
 from labctl.host.run import Result, clean_environment, failed, run, start, stop
 
 Tell = Callable[[str], None]  # one line for a person about what goes on now
@@ -138,7 +138,7 @@ def require_room(place: Path, needed_mib: int, what: str) -> None:
     """`HostError` with place and amount if fewer than `needed_mib` are free at `place`."""
     free_mib = shutil.disk_usage(place).free // 2**20
     if free_mib < needed_mib:
-        raise HostError(
+        raise NoRoom(
             f"no room {what}", why=f"{free_mib} MiB are free in {place}, {needed_mib} MiB are needed",
             hint="labctl image prune, or free some room there",
         )  # fmt: skip
@@ -178,7 +178,7 @@ def explained(failure: CommandError, build: Path) -> HostError | CommandError:
     return failure
 
 
-def no_room(build: Path, why: str) -> HostError:
+def no_room(build: Path, why: str) -> NoRoom:
     free = ", ".join(f"{shutil.disk_usage(place).free // 2**20} MiB in {place}" for place in (build.parent, scratch_place()))
     why = f"{why.splitlines()[-1]} (free: {free})"
-    return HostError("no room to make the image", why=why, hint="labctl image prune, or free some room there")
+    return NoRoom("no room to make the image", why=why, hint="labctl image prune, or free some room there")

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from labctl.host.finding import Argv, Finding, State
+from labctl.host.room import filesystem_type, untested_filesystem, why_closed
 
 PROC = Path("/proc")
 ROOT = Path("/")
@@ -145,12 +146,21 @@ def probe_disk(id: str, directory: Path, purpose: str) -> Finding:
     what = f"{free_gib:.1f} GiB of disk are free for {purpose} ({directory})"
     if not os.access(there, os.W_OK):
         what = f"{directory} cannot be made or written"
-        return Finding(id, State.FAIL, what, f"{there} is closed to you", "give it to your user (chown)")
+        return Finding(id, State.FAIL, what, why_closed(there) or f"{there} is closed to you", "give it to your user (chown)")
     if free_gib >= COMFORTABLE_GIB:
         return Finding(id, State.OK, what)
     state = State.FAIL if free_gib < FIRST_IMAGE_GIB else State.WARN
     why = f"the first image takes {FIRST_IMAGE_GIB:g} GiB while it is built; labs of many roles want {COMFORTABLE_GIB:g} GiB"
     return Finding(id, state, what, why, "labctl image prune, labctl gc, or make room")
+
+
+def probe_filesystem(id: str, directory: Path, purpose: str) -> Finding:
+    """On which kind of file system `directory` lies or will lie: over a network nobody has tried it."""
+    name = untested_filesystem(filesystem_type(directory))
+    if not name:
+        return Finding(id, State.OK, f"the file system for {purpose} is a local one")
+    why = "sockets, locks and sparse files over a network are untested with labctl"
+    return Finding(id, State.WARN, f"{directory} lies on {name}: untested", why, "set XDG_STATE_HOME and XDG_CACHE_HOME to a local disk")
 
 
 def probe_sockets(directory: Path) -> Finding:

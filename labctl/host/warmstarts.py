@@ -5,6 +5,7 @@ how a copy's RAM file is made. Knows neither roles nor labs: a key is a digest, 
 """
 
 import contextlib
+import errno
 import hashlib
 import itertools
 import json
@@ -18,6 +19,7 @@ from labctl.host.accelerator import qemu_version
 from labctl.host.domain_xml import CPU_MODEL, MACHINE
 from labctl.host.locks import lock
 from labctl.host.making import is_whole, making, new_name, remove_whole
+from labctl.host.room import MAKE_ROOM, allocate, need_room
 from labctl.host.run import run
 
 FORMAT = 1  # a change of the machine's devices, or of what is settled before it is saved, raises it
@@ -143,12 +145,31 @@ def _to_disk(file: Path) -> None:
         os.close(handle)
 
 
-def copy_ram(source: Path, target: Path) -> None:
-    """A copy of a RAM file, holes kept (0.1 s for 512 MiB); `HostError` if there is no room for it."""
-    result = run(("cp", "--sparse=always", "--reflink=auto", str(source), str(target)), timeout_s=120, check=False)
-    if result.status != 0:
+def copy_ram(source: Path, target: Path, size_mib: int) -> None:
+    """A copy of a RAM file (0.1 s for 512 MiB), all of its space allocated; `NoRoom` if there is not enough for it.
+
+    No reflink: a shared block would need new space when it is written.
+    """
+    need_room(target.parent, size_mib, "a machine's memory")
+    result = run(("cp", "--sparse=always", "--reflink=never", str(source), str(target)), timeout_s=120, check=False)
+    try:
+        if result.status != 0:
+            raise HostError("a machine's memory cannot be copied", why=result.complaint, hint=MAKE_ROOM)
+        allocate(target, size_mib, "a machine's memory")
+    except HostError:
         target.unlink(missing_ok=True)
-        raise HostError("a machine's memory cannot be copied", why=result.complaint, hint="make room: labctl image prune, labctl gc")
+        raise
+
+
+def move_file(source: Path, target: Path) -> None:
+    """Move a file, holes kept, to another file system too."""
+    try:
+        source.rename(target)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        run(("cp", "--sparse=always", str(source), str(target)), timeout_s=600)
+        source.unlink()
 
 
 def size_on_disk(place: Path) -> int:

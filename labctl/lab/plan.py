@@ -15,6 +15,7 @@ QEMU_OVERHEAD_MIB = (
     90  # of a running node beyond its guest's memory: a reserve (64 of it the emulator's translation cache), not a measurement
 )
 DISK_PER_NODE_MIB = 80  # a reserve for what a node's overlay grows to in a lesson
+DISK_WAS_FULL = "it stands still: the disk was full"
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,7 @@ class NodeFacts:
     hardware: str
     setup: str
     paused: bool = False
+    stuck: bool = False  # paused, because what it wrote found no room
 
 
 @dataclass(frozen=True)
@@ -127,7 +129,7 @@ def _plan_node(lab: Lab, node: Node, facts: InstanceFacts, layer: str) -> tuple[
     if known.paused and not known.setup:
         return (MakeNode("make", node.name, "it was left half made"),)
     if known.paused:
-        return (ResumeNode("resume", node.name, "it stands still"),)
+        return (ResumeNode("resume", node.name, DISK_WAS_FULL if known.stuck else "it stands still"),)
     if not known.running:
         return (BootNode("start", node.name, "it is off"),)
     if known.hardware != hardware_of(node):

@@ -27,6 +27,7 @@ NODE = NodeRecord("pc1", 0, "host", 256, 1, "uuid", "169.254.1.0", (PORT,), "lay
 @pytest.fixture(autouse=True)
 def _own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
 def made(name: str, lab: str = "l2-switch", created: float = 1.0) -> InstanceRecord:

@@ -8,6 +8,7 @@ from labctl.host.machine import (
     memory_limit_mib,
     mode_of,
     probe_disk,
+    probe_filesystem,
     probe_kvm,
     probe_memory,
     probe_processor,
@@ -138,3 +139,8 @@ def test_modes_are_shown_as_the_distribution_writes_them(tmp_path: Path) -> None
     file.chmod(0o640)
     assert mode_of(file).endswith(" 0640")
     assert mode_of(file).startswith("root:" if os.geteuid() == 0 else f"{os.geteuid()}:")
+
+
+def test_a_file_system_over_a_network_is_a_warning_before_the_first_instance(tmp_path: Path) -> None:
+    found = probe_filesystem("filesystem-state", tmp_path / "not" / "yet", "instances")
+    assert found.state is State.OK

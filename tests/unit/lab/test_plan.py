@@ -80,7 +80,9 @@ def test_room_counts_every_guests_memory_and_the_emulators_own(lab: Lab) -> None
 def test_a_node_that_stands_still_is_let_run_on_and_one_that_never_was_set_up_is_made_again(lab: Lab) -> None:
     facts = facts_of(lab)
     still = replace(facts.nodes["pc1"], running=False, paused=True)
-    nodes = {**facts.nodes, "pc1": still, "pc2": replace(still, setup="")}
+    nodes = {**facts.nodes, "pc1": still, "pc2": replace(still, setup=""), "sw1": replace(still, stuck=True)}
     plan = plan_up(lab, replace(facts, nodes=nodes), layers_of(lab))
-    assert words(plan) == "resume pc1 (it stands still)\nmake pc2 (it was left half made)\n"
+    assert words(plan) == (
+        "resume pc1 (it stands still)\nmake pc2 (it was left half made)\nresume sw1 (it stands still: the disk was full)\n"
+    )
     assert plan.losses == ()
