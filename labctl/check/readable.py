@@ -16,7 +16,12 @@ def readable(text: str | bytes, longest: int = LONGEST) -> str:
     """`text` without outer white space, control characters shown as pictures, long texts cut in the middle."""
     plain = text.decode(errors="replace") if isinstance(text, bytes) else text
     plain = plain.replace("\r\n", "\n").strip()
-    return "".join(map(_harmless, _cut(plain, longest)))
+    return harmless(_cut(plain, longest))
+
+
+def harmless(text: str) -> str:
+    """`text` with every character that a terminal might obey, or that hides others, shown as a picture or a number."""
+    return text if text.isascii() and text.isprintable() else "".join(map(_harmless, text))
 
 
 def one_line(text: str | bytes, longest: int = LONGEST_LINE) -> str:

@@ -10,6 +10,7 @@ from typing import IO, TYPE_CHECKING, Annotated
 
 import typer
 
+from labctl.check.readable import harmless
 from labctl.cli import complete
 from labctl.cli.app import INSIDE, verb
 from labctl.cli.options import EndArgument, InstanceOption, JsonOption, NodeArgument
@@ -97,20 +98,27 @@ def _as_data(one: "Completed | LabError") -> dict[str, object]:
 def _print_raw(one: "Completed | LabError") -> None:
     if isinstance(one, LabError):
         raise one
-    sys.stdout.buffer.write(one.stdout)
-    sys.stdout.buffer.flush()
-    sys.stderr.buffer.write(one.stderr)
-    sys.stderr.buffer.flush()
+    for stream, output in ((sys.stdout, one.stdout), (sys.stderr, one.stderr)):
+        if stream.isatty():  # a node's output must not steer the terminal; in a pipe every byte is as it was
+            stream.write(harmless(output.decode(errors="replace").replace("\r\n", "\n")))
+            stream.flush()
+        else:
+            stream.buffer.write(output)
+            stream.buffer.flush()
+    if one.truncated:
+        print("labctl: the output was too long; its end is missing", file=sys.stderr)
 
 
 def _print_named(node: str, one: "Completed | LabError") -> None:
     """Each line behind its node's name; a status that is not 0 is told."""
     if isinstance(one, LabError):
-        print(f"{node}: labctl: {one}", file=sys.stderr)
+        print(harmless(f"{node}: labctl: {one}"), file=sys.stderr)
         return
     for stream, output in ((sys.stdout, one.stdout), (sys.stderr, one.stderr)):
         for line in output.decode(errors="replace").splitlines():
-            print(f"{node}: {line}", file=stream)
+            print(harmless(f"{node}: {line}"), file=stream)
+    if one.truncated:
+        print(f"{node}: the output was too long; its end is missing", file=sys.stderr)
     if one.status:
         print(f"{node}: ended with status {one.status}", file=sys.stderr)
 

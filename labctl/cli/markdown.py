@@ -10,6 +10,7 @@ import unicodedata
 from collections.abc import Iterator
 from itertools import pairwise
 
+from labctl.check.readable import harmless
 from labctl.cli.reader import Reader, colours_on
 
 MARK = "\x1f"  # unit separator: white space for Python, no column for Rich
@@ -24,15 +25,16 @@ _CODE = re.compile(r"(`+[^`]*`+)")
 def print_markdown(text: str, reader: Reader) -> None:
     """Rendered on a terminal; in a pipe as it was written, so that other programs can read it."""
     if not sys.stdout.isatty():
-        return reader.say(text.rstrip("\n"))
+        reader.say(text.rstrip("\n"))
+        return
     from rich.console import Console
     from rich.markdown import Markdown
 
     console = Console(no_color=not colours_on(sys.stdout))
     with console.capture() as captured:
-        page = Markdown(with_marks(text), hyperlinks=False, code_theme="ansi_dark", inline_code_theme="ansi_dark")
+        page = Markdown(with_marks(harmless(text)), hyperlinks=False, code_theme="ansi_dark", inline_code_theme="ansi_dark")
         console.print(page, width=min(console.width, WIDEST))
-    return reader.say(captured.get().replace(MARK, "").rstrip("\n"))
+    print(captured.get().replace(MARK, "").rstrip("\n"))  # Rich's own colours; the text was made harmless before
 
 
 def with_marks(text: str) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from labctl.check.readable import harmless
 from labctl.cli.reader import Reader, duration
 
 if TYPE_CHECKING:
@@ -59,13 +60,13 @@ def _shown(reader: Reader) -> Iterator[Show]:
 def _warnings_only(event: "Event") -> None:
     """A warning is no progress: it is shown even with --quiet."""
     if event.kind == "warning":
-        print(line_of(event), file=sys.stderr, flush=True)
+        print(harmless(line_of(event)), file=sys.stderr, flush=True)
 
 
 def _plain(event: "Event") -> None:
     """One line for each step that ends; a step of the whole lab is told when it begins too, since it may take long."""
     if event.kind != "step-start" or not event.node:
-        print(line_of(event), file=sys.stderr, flush=True)
+        print(harmless(line_of(event)), file=sys.stderr, flush=True)
 
 
 def line_of(event: "Event") -> str:
@@ -96,11 +97,11 @@ def _moving() -> Iterator[Show]:
         def show(event: "Event") -> None:
             key = (event.node, event.what)
             if event.kind == "step-start":
-                tasks[key] = display.add_task(escape(line_of(event).removesuffix(" …")), total=None)
+                tasks[key] = display.add_task(escape(harmless(line_of(event)).removesuffix(" …")), total=None)
                 return
             _end_task(display, tasks.pop(key, None))
             mark = {"step-done": "[green]✔[/] ", "warning": "[yellow]![/] "}.get(event.kind, "  ")
-            console.print(mark + escape(line_of(event)), soft_wrap=True)
+            console.print(mark + escape(harmless(line_of(event))), soft_wrap=True)
 
         yield show
 

@@ -1,18 +1,23 @@
 """Who reads what labctl prints: a person at a terminal, a pipe, a script. Owns language, colours, tables and where lines go.
 
 Results go to standard output. Progress, remarks and complaints go to standard error, so that `--json` and pipes stay clean;
-`--quiet` leaves out progress and remarks, never results.
+`--quiet` leaves out progress and remarks, never results. Whatever is said here is harmless to a terminal: guests and labs are
+strangers', and the only escape sequences are the colours of this file.
 """
 
 import json
 import os
+import re
 import sys
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, TextIO
 
+from labctl.check.readable import harmless
+
 COLOURS = {"green": "32", "red": "31", "yellow": "33", "blue": "34", "bold": "1", "dim": "2"}
+OURS = re.compile("(\033\\[(?:0|" + "|".join(COLOURS.values()) + ")m)")
 LANGUAGES = ("en", "ja")
 
 
@@ -34,29 +39,39 @@ class Reader:
     steps: StepLog = field(default_factory=StepLog)
 
     def say(self, text: str = "") -> None:
-        print(text)
+        print(safe(text))
 
     def remark(self, text: str) -> None:
         """A line beside the result: what was done, what to type next."""
         if not self.quiet:
-            print(text, file=sys.stderr)
+            print(safe(text), file=sys.stderr)
 
     def complain(self, text: str) -> None:
-        print(text, file=sys.stderr)
+        print(safe(text), file=sys.stderr)
 
     def data(self, value: Any) -> None:
         """The result for a program: JSON, readable by people too."""
-        print(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+        print(_escaped(json.dumps(value, indent=2, ensure_ascii=False, default=str)))
 
     def paint(self, text: str, colour: str) -> str:
         return f"\033[{COLOURS[colour]}m{text}\033[0m" if colours_on(sys.stdout) else text
 
     def table(self, rows: Sequence[Sequence[str]], *, heading: Sequence[str] = (), indent: str = "") -> None:
         for line in render_table(rows, heading=heading):
-            print((indent + line).rstrip())
+            print(safe(indent + line).rstrip())
 
     def choose(self, en: str, ja: str) -> str:
         return ja if self.language == "ja" and ja else en
+
+
+def safe(text: str) -> str:
+    """`text` with its own colours kept and all else made harmless."""
+    return "".join(piece if place % 2 else harmless(piece) for place, piece in enumerate(OURS.split(text)))
+
+
+def _escaped(data: str) -> str:
+    """JSON whose texts hold no character that a terminal obeys: it is escaped, so the data is the same."""
+    return "".join(letter if letter == "\n" or harmless(letter) == letter else f"\\u{ord(letter):04x}" for letter in data)
 
 
 def colours_on(stream: TextIO) -> bool:

@@ -5,8 +5,10 @@ Owns how the rooms `host` and `guest` are introduced to each other. Opened for o
 
 import base64
 import contextlib
+import itertools
 import json
 import os
+import reprlib
 import socket
 import time
 from collections.abc import Iterator, Sequence
@@ -25,8 +27,8 @@ from labctl.lab.data import TEMPLATES
 
 SOCKET_S = 20.0
 AGAIN_S = 0.2
+TRANSCRIPT_LIMIT, TRANSCRIPT_ENTRIES = 400, 40
 STARTED_BY_ANOTHER = "pidfile"  # a `status` that came between, say, found an instance without libvirtd and started it
-TRANSCRIPT_LIMIT = 400
 ENCODED = ("input-data", "out-data", "err-data")
 QEMU_CONF = """# written by labctl for this instance
 stdio_handler = "file"
@@ -66,17 +68,25 @@ class Transcript:
             file.write(json.dumps({"time": round(time.time(), 3), **entry}) + "\n")
 
 
-def _short(value: Any) -> Any:
-    """`value` for the transcript: long texts cut, what travels as base64 decoded."""
+def _short(value: Any, depth: int = 4) -> Any:
+    """`value` for the transcript: long texts, long lists and deep data cut, what travels as base64 decoded. A guest may say anything."""
+    if isinstance(value, dict | list) and not depth:
+        return "…"
     if isinstance(value, dict):
-        return {key: _decoded(item) if key in ENCODED else _short(item) for key, item in value.items()}
+        known = itertools.islice(value.items(), TRANSCRIPT_ENTRIES)
+        return {key[:TRANSCRIPT_LIMIT]: _decoded(item) if key in ENCODED else _short(item, depth - 1) for key, item in known}
+    if isinstance(value, list):
+        return [_short(item, depth - 1) for item in value[:TRANSCRIPT_ENTRIES]]
     if isinstance(value, str):
         return value[:TRANSCRIPT_LIMIT]
-    return value
+    return value if isinstance(value, bool | float | None) or abs(value) < 1 << 64 else "…"
 
 
 def _decoded(value: Any) -> str:
-    text = base64.b64decode(value).decode(errors="replace") if isinstance(value, str) else repr(value)
+    try:
+        text = base64.b64decode(value).decode(errors="replace") if isinstance(value, str) else reprlib.repr(value)
+    except ValueError:
+        text = value
     secret = "PRIVATE KEY" in text or "base64 -d" in text
     return f"({len(text)} characters of provisioning)" if secret else text[:TRANSCRIPT_LIMIT]
 

@@ -5,8 +5,8 @@ checked before it is believed. Which node, and by which hypervisor, is the engin
 """
 
 import base64
-import binascii
 import contextlib
+import reprlib
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +18,7 @@ JsonObject = dict[str, Any]
 MAX_SCRIPT = 3 * 1024 * 1024  # a request through libvirt has at most 4 MiB; base64 adds a third
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.01, 0.25
 REQUEST_S = 20.0
+LONGEST_OUTPUT = 32 * 1024 * 1024  # characters; the agent itself keeps 16 MiB, and libvirt passes on less
 
 
 class AgentChannel(Protocol):
@@ -84,7 +85,7 @@ class Agent:
         """Wait for the end of what `start` gave `pid`; errors as of `run`, which `script` is for."""
         deadline = time.monotonic() + timeout_s
         pause = FIRST_PAUSE_S
-        while not (status := self._ask("guest-exec-status", pid=pid)).get("exited"):
+        while not self._has_ended(status := self._ask("guest-exec-status", pid=pid)):
             if time.monotonic() >= deadline:
                 self._kill(pid)
                 raise TimedOut(f"{self._node}: the command did not end within {timeout_s:g} s", why=_first_words(script))
@@ -116,8 +117,8 @@ class Agent:
             arguments["input-data"] = base64.b64encode(data).decode()
         arguments["env"] = [f"{name}={value}" for name, value in {**GUEST_ENVIRONMENT, **(env or {})}.items()]
         pid = self._ask("guest-exec", **arguments).get("pid")
-        if not isinstance(pid, int):
-            raise AgentError(f"{self._node}: the agent gave no process id", why=repr(pid)[:200])
+        if type(pid) is not int or pid < 2:
+            raise AgentError(f"{self._node}: the agent gave no process id", why=reprlib.repr(pid))
         return pid
 
     def _ask(self, command: str, **arguments: Any) -> JsonObject:
@@ -125,16 +126,21 @@ class Agent:
         if not isinstance(answer, dict):
             if command == "guest-set-time":
                 return {}
-            raise AgentError(f"{self._node}: {command} was answered by something else", why=repr(answer)[:200])
+            raise AgentError(f"{self._node}: {command} was answered by something else", why=reprlib.repr(answer))
         return answer
+
+    def _has_ended(self, status: JsonObject) -> bool:
+        ended = status.get("exited")
+        if type(ended) is not bool:
+            raise AgentError(f"{self._node}: the agent does not say whether the command ended", why=reprlib.repr(ended))
+        return ended
 
     def _completed(self, status: JsonObject) -> Completed:
         try:
-            code = 128 + int(status["signal"]) if "signal" in status else int(status["exitcode"])
-            stdout = base64.b64decode(status.get("out-data", ""), validate=True)
-            stderr = base64.b64decode(status.get("err-data", ""), validate=True)
-        except (KeyError, TypeError, ValueError, binascii.Error) as nonsense:
-            raise AgentError(f"{self._node}: the agent's answer cannot be read", why=str(nonsense)) from nonsense
+            code = 128 + _byte(status["signal"], 127) if "signal" in status else _byte(status["exitcode"], 255)
+            stdout, stderr = _decoded(status.get("out-data", "")), _decoded(status.get("err-data", ""))
+        except (KeyError, TypeError, ValueError) as nonsense:
+            raise AgentError(f"{self._node}: the agent's answer cannot be read", why=str(nonsense)[:200]) from nonsense
         return Completed(code, stdout, stderr, bool(status.get("out-truncated") or status.get("err-truncated")))
 
     def _kill(self, pid: int) -> None:
@@ -147,6 +153,18 @@ GUEST_ENVIRONMENT = {
     "HOME": "/root",
     "LANG": "C.UTF-8",
 }
+
+
+def _byte(value: Any, most: int) -> int:
+    if type(value) is not int or not 0 <= value <= most:
+        raise ValueError(f"{reprlib.repr(value)} is no status of a command")
+    return value
+
+
+def _decoded(data: Any) -> bytes:
+    if not isinstance(data, str) or len(data) > LONGEST_OUTPUT:
+        raise ValueError(f"{len(data)} characters of output" if isinstance(data, str) else f"{reprlib.repr(data)} is no output")
+    return base64.b64decode(data, validate=True)
 
 
 def _first_words(script: str | Sequence[str]) -> str:
