@@ -37,7 +37,7 @@ def exec_on(
 
         def one(node: str) -> Completed | AgentError | TimedOut:
             try:
-                return session.agent(node).run(command, stdin=stdin, timeout_s=timeout_s)
+                return session.agent(node).run(command, stdin=stdin, timeout_s=timeout_s, limited=True)
             except (AgentError, TimedOut) as failed:
                 return failed
 

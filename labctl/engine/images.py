@@ -186,7 +186,7 @@ def run_in_machine(layer: LayerFiles, scripts: Sequence[str]) -> None:
         boot_scratch(session, replace(layer, disks=layer.disks[1:]), layer.disks[0], memory_mib=MACHINE_MIB, cpus=MACHINE_CPUS)
         agent = session.agent(NAME)
         for script in scripts:
-            done = agent.run(("sh", "-e"), stdin=script.encode(), timeout_s=session.deadline(COMMAND_S))
+            done = agent.run(("sh", "-e"), stdin=script.encode(), timeout_s=session.deadline(COMMAND_S), limited=True)
             if done.status != 0:
                 said = (done.stderr or done.stdout).decode(errors="replace").strip()
                 raise StepError(

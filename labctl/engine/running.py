@@ -51,7 +51,7 @@ class RunningLab:
 
     def run_on(self, node: str, script: str, *, timeout_s: float) -> Completed:
         """Run a shell script on a node; the deadline is taken as it is."""
-        return self._session.agent(node).run(script, timeout_s=timeout_s)
+        return self._session.agent(node).run(script, timeout_s=timeout_s, limited=True)
 
     @contextmanager
     def capture(self, ends: Sequence[End]) -> Iterator[Mapping[End, Path]]:

@@ -9,7 +9,8 @@ import contextlib
 import reprlib
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Protocol
 
 from labctl.errors import AgentError, TimedOut
@@ -18,6 +19,8 @@ JsonObject = dict[str, Any]
 MAX_SCRIPT = 3 * 1024 * 1024  # a request through libvirt has at most 4 MiB; base64 adds a third
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.01, 0.25
 REQUEST_S = 20.0
+MOST_OUTPUT = 2_750_000  # bytes of a limited command: in base64 they fit into one answer of libvirt's (4 MiB)
+LIMITER = Path(__file__).with_name("limiter.pl")
 LONGEST_OUTPUT = 32 * 1024 * 1024  # characters; the agent itself keeps 16 MiB, and libvirt passes on less
 
 
@@ -29,7 +32,7 @@ class AgentChannel(Protocol):
 
 @dataclass(frozen=True)
 class Completed:
-    """How a command in a node ended. `truncated` when the agent kept only the first part of its output (16 MiB)."""
+    """How a command in a node ended. `truncated`: only the first part of its output is here."""
 
     status: int
     stdout: bytes
@@ -74,12 +77,14 @@ class Agent:
         stdin: bytes = b"",
         timeout_s: float,
         env: Mapping[str, str] | None = None,
+        limited: bool = False,
     ) -> Completed:
         """Run a shell script (str, by sh) or a program (sequence) as root and wait for its end.
 
+        `limited`: of its output no more than MOST_OUTPUT, whatever it prints: for commands of a person's or of a lab's (one process more).
         `TimedOut` after `timeout_s` (the command is killed), `AgentError` if the agent fails or answers nonsense.
         """
-        return self.finish(self.start(script, stdin=stdin, env=env), script, timeout_s=timeout_s)
+        return self.finish(self.start(script, stdin=stdin, env=env, limited=limited), script, timeout_s=timeout_s)
 
     def finish(self, pid: int, script: str | Sequence[str], *, timeout_s: float) -> Completed:
         """Wait for the end of what `start` gave `pid`; errors as of `run`, which `script` is for."""
@@ -87,11 +92,11 @@ class Agent:
         pause = FIRST_PAUSE_S
         while not self._has_ended(status := self._ask("guest-exec-status", pid=pid)):
             if time.monotonic() >= deadline:
-                self._kill(pid)
+                self._kill(pid, "TERM" if limited else "KILL")
                 raise TimedOut(f"{self._node}: the command did not end within {timeout_s:g} s", why=_first_words(script))
             time.sleep(pause)
             pause = min(pause * 1.5, LONGEST_PAUSE_S)
-        return self._completed(status)
+        return _cut(self._completed(status)) if limited else self._completed(status)
 
     def set_time(self, now_ns: int) -> None:
         """Set the node's clock to `now_ns` (nanoseconds since 1970, UTC)."""
@@ -104,9 +109,11 @@ class Agent:
         self._channel.send({"execute": "guest-file-write", "arguments": {"handle": handle, "buf-b64": data}}, timeout_s=REQUEST_S)
         self._channel.send({"execute": "guest-file-close", "arguments": {"handle": handle}}, timeout_s=REQUEST_S)
 
-    def start(self, script: str | Sequence[str], *, stdin: bytes = b"", env: Mapping[str, str] | None = None) -> int:
+    def start(self, script: str | Sequence[str], *, stdin: bytes = b"", env: Mapping[str, str] | None = None, limited: bool = False) -> int:
         """Start a script or program as `run` does and return its process id at once."""
         argv = ["/bin/sh", "-s"] if isinstance(script, str) else list(script)
+        if limited:
+            argv = ["/usr/bin/perl", "-e", LIMITER.read_text(), str(MOST_OUTPUT + 1), *argv]
         data = script.encode() if isinstance(script, str) else stdin
         if len(data) > MAX_SCRIPT:
             raise AgentError(
@@ -143,9 +150,9 @@ class Agent:
             raise AgentError(f"{self._node}: the agent's answer cannot be read", why=str(nonsense)[:200]) from nonsense
         return Completed(code, stdout, stderr, bool(status.get("out-truncated") or status.get("err-truncated")))
 
-    def _kill(self, pid: int) -> None:
+    def _kill(self, pid: int, signal: str) -> None:
         with contextlib.suppress(AgentError):  # the time-out is the news
-            self._ask("guest-exec", path="/bin/kill", arg=["-KILL", "--", f"{pid}"])
+            self._ask("guest-exec", path="/bin/kill", arg=[f"-{signal}", "--", f"{pid}"])
 
 
 GUEST_ENVIRONMENT = {
@@ -153,6 +160,16 @@ GUEST_ENVIRONMENT = {
     "HOME": "/root",
     "LANG": "C.UTF-8",
 }
+
+
+def _cut(done: Completed) -> Completed:
+    """The limiter lets one byte more pass than is kept, so that a cut is seen."""
+    over = len(done.stdout) + len(done.stderr) - MOST_OUTPUT
+    if over <= 0:
+        return done
+    if len(done.stdout) >= over:
+        return replace(done, stdout=done.stdout[:-over], truncated=True)
+    return replace(done, stdout=b"", stderr=done.stderr[:MOST_OUTPUT], truncated=True)
 
 
 def _byte(value: Any, most: int) -> int:

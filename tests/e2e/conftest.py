@@ -26,6 +26,7 @@ class Labctl:
 
     state: Path
     environment: dict[str, str] = field(default_factory=dict)
+    prefix: tuple[str, ...] = ()  # what the command is started by, where it must see another file system
 
     def __post_init__(self) -> None:
         self.environment = {**os.environ, "XDG_STATE_HOME": str(self.state), "LANG": "en_US.UTF-8", "NO_COLOR": "1"}
@@ -33,7 +34,9 @@ class Labctl:
     def __call__(
         self, *words: str, status: int | None = 0, timeout_s: float = 900, stdin: bytes = b""
     ) -> "subprocess.CompletedProcess[bytes]":
-        done = subprocess.run((*COMMAND, *words), input=stdin, capture_output=True, timeout=timeout_s, env=self.environment, check=False)
+        done = subprocess.run(
+            (*self.prefix, *COMMAND, *words), input=stdin, capture_output=True, timeout=timeout_s, env=self.environment, check=False
+        )
         if status is not None and done.returncode != status:
             pytest.fail(
                 f"labctl {' '.join(words)} ended with {done.returncode}, not {status}\n"
@@ -55,7 +58,7 @@ class Labctl:
         return json.loads((self.instances / instance / "instance.json").read_text())
 
     def start(self, *words: str) -> "subprocess.Popen[bytes]":
-        return subprocess.Popen((*COMMAND, *words), env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        return subprocess.Popen((*self.prefix, *COMMAND, *words), env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
 def new_labctl(place: Path) -> Iterator[Labctl]:
