@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What `make stress` runs, as the user that labs run as: rough handling for most of an hour, then one table of what was tried and lost.
 #
-#   stress.sh [PART…]        sweep concurrency; nothing = all. Each part adds its rows to the file that LABCTL_STRESS_ROWS names
+#   stress.sh [PART…]        sweep concurrency fuzz; nothing = all. Each part adds its rows to the file that LABCTL_STRESS_ROWS names
 set -euo pipefail
 . "$(dirname "$0")/where.sh"
 
@@ -9,11 +9,12 @@ run_part() {
   case $1 in
     sweep) as_user python -m tests.stress.sweep "$place/sweep" --report "$place/sweep.jsonl" ;;
     concurrency) as_user python -m tests.stress.concurrency "$place/concurrency" ;;
-    *) say "no part $1: sweep concurrency" && return 2 ;;
+    fuzz) as_user python -m tests.stress.fuzz "$place/fuzz" ;;
+    *) say "no part $1: sweep concurrency fuzz" && return 2 ;;
   esac
 }
 
-[ "$#" -gt 0 ] || set -- sweep concurrency
+[ "$#" -gt 0 ] || set -- sweep concurrency fuzz
 say "stress: $* on real machines, as an ordinary user, in directories of its own; labs of yours are not touched." \
   "stress: half an hour where KVM works, up to an hour where machines are emulated on two cores; the set-up comes first."
 "$checkout/packaging/setup.sh"

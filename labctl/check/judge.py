@@ -137,7 +137,7 @@ def _output(observation: OutputSeen, answer: Answer) -> Finding:
 def _text_finding(expect: TextExpectations, answer: Answer, complaints: list[Text], *, must_print: bool = False) -> Finding:
     try:
         complaints = [*complaints, *unmet(expect, answer.text)]
-    except ValueError as unreadable:
+    except (ValueError, RecursionError) as unreadable:
         raise CannotTell(same(one_line(str(unreadable)))) from unreadable
     return not complaints and not must_print, joined([*complaints, _printed(answer)])
 

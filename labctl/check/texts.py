@@ -6,7 +6,11 @@ verdict `check/judge.py`'s. A regular expression that cannot be read is a ValueE
 
 import json
 import re
-from typing import Any
+import signal
+import threading
+import warnings
+from types import FrameType
+from typing import Any, NoReturn
 
 from labctl.check.readable import one_line
 from labctl.check.wording import both, pieces
@@ -14,6 +18,7 @@ from labctl.lab.model import Count, Text, TextExpectations
 
 _STEP = re.compile(r"\[(\d+)\]|([^.\[\]]+)")
 _MISSING = object()
+SEARCH_S = 5.0
 
 
 def holds(count: Count, number: int) -> bool:
@@ -27,7 +32,7 @@ def unmet(expect: TextExpectations, text: str) -> list[Text]:
         complaints.append(both("the text is another", "出力が違う"))
     complaints += [_piece(piece, "not there", "ない") for piece in pieces(expect.contains) if piece not in text]
     complaints += [_piece(piece, "there", "ある") for piece in pieces(expect.lacks) if piece in text]
-    if expect.matches is not None and not _pattern(expect.matches).search(text):
+    if expect.matches is not None and not _found(_pattern(expect.matches), text):
         complaints.append(both("the expression is not found", "正規表現に合うところがない"))
     if expect.rows is not None and not holds(expect.rows, found := rows(text)):
         complaints.append(both(f"rows: {found}", f"行数: {found}"))
@@ -102,6 +107,34 @@ def _piece(piece: str, en: str, ja: str) -> Text:
 
 def _pattern(expression: str) -> re.Pattern[str]:
     try:
-        return re.compile(expression, re.MULTILINE)
-    except (re.error, RecursionError) as wrong:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what a later Python may read otherwise
+            return re.compile(expression, re.MULTILINE)
+    except (re.error, RecursionError, OverflowError) as wrong:
         raise ValueError(f"`{expression}` is no regular expression: {wrong}") from wrong
+
+
+class _TooLong(Exception):
+    pass
+
+
+def _found(pattern: re.Pattern[str], text: str) -> bool:
+    """Whether it is found; ValueError after SEARCH_S, since a stranger's expression may take longer than the world is old.
+
+    A signal ends it, which only the main thread gets: there all texts are judged (wires, which are not, know no expressions).
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return pattern.search(text) is not None
+
+    def stop(number: int, frame: FrameType | None) -> NoReturn:
+        raise _TooLong
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, SEARCH_S)
+    try:
+        return pattern.search(text) is not None
+    except _TooLong:
+        raise ValueError(f"`{one_line(pattern.pattern, 80)}` takes longer than {SEARCH_S:g} s on this text") from None
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

@@ -1,9 +1,12 @@
 """Expectations on a text: each of them holds of one text and does not hold of another."""
 
+import contextlib
+import time
 from typing import Any
 
 import pytest
 
+from labctl.check import texts
 from labctl.check.texts import expects_text, rows, unmet, value_at
 from labctl.lab.model import RunSeen
 
@@ -77,3 +80,18 @@ def test_a_deep_json_is_no_json() -> None:
 def test_a_command_alone_expects_nothing_of_the_text() -> None:
     assert not expects_text(expect())
     assert expects_text(expect(rows=0))
+
+
+@pytest.mark.parametrize("expression", ["(a+)+$", "(a|aa)+$", "(.*)*x", r"(a|b|ab)*c"])
+def test_an_expression_that_takes_for_ever_is_given_up(expression: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(texts, "SEARCH_S", 0.2)  # the limit, not what it limits
+    began = time.monotonic()
+    with pytest.raises(ValueError, match="takes longer than"):
+        unmet(expect(matches=expression), "ab" * 5000 + "a" * 50 + "!")
+    assert time.monotonic() - began < 10
+
+
+@pytest.mark.parametrize("expression", ["x{99999999999999}", "(" * 5000, "[[a]", "(?P<a>"])
+def test_an_expression_that_is_none_is_told(expression: str) -> None:
+    with contextlib.suppress(ValueError):
+        unmet(expect(matches=expression), "x")
