@@ -84,9 +84,9 @@ class Agent:
         `limited`: of its output no more than MOST_OUTPUT, whatever it prints: for commands of a person's or of a lab's (one process more).
         `TimedOut` after `timeout_s` (the command is killed), `AgentError` if the agent fails or answers nonsense.
         """
-        return self.finish(self.start(script, stdin=stdin, env=env, limited=limited), script, timeout_s=timeout_s)
+        return self.finish(self.start(script, stdin=stdin, env=env, limited=limited), script, timeout_s=timeout_s, limited=limited)
 
-    def finish(self, pid: int, script: str | Sequence[str], *, timeout_s: float) -> Completed:
+    def finish(self, pid: int, script: str | Sequence[str], *, timeout_s: float, limited: bool = False) -> Completed:
         """Wait for the end of what `start` gave `pid`; errors as of `run`, which `script` is for."""
         deadline = time.monotonic() + timeout_s
         pause = FIRST_PAUSE_S
