@@ -8,12 +8,11 @@ import math
 import shlex
 from dataclasses import dataclass
 
-from labctl.lab.model import Observation, OutputSeen, PathSeen, ReachSeen, RouteSeen, RunSeen, WireSeen
+from labctl.lab.model import NeighbourSeen, Observation, OutputSeen, PathSeen, ProbeSeen, ReachSeen, RouteSeen, RunSeen, WireSeen
 
 RUN_S = 30.0
 LOOK_S = 20.0
 HOPS_MORE = 4  # how far beyond the expected path traceroute looks
-UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0}
 DNS_ROOT_QUERY = "6c61010000010000000000000000020001"  # RFC 1035, 4.1: recursion desired, one question: `.` NS IN
 PLAIN_PROBE = b"labctl\n".hex()
 UDP_PROBE = """import errno, socket, sys
@@ -56,10 +55,12 @@ def ask(observation: Observation, time_scale: float = 1.0) -> tuple[Question, ..
             return (question(node, _reach(address, observation.by, time_scale), LOOK_S * time_scale),)
         case RouteSeen():
             return tuple(question(node, _route(to), LOOK_S * time_scale) for node, to in observation.route.items())
+        case NeighbourSeen():
+            return tuple(question(node, _neighbour(to), LOOK_S * time_scale) for node, to in observation.neighbour.items())
         case PathSeen():
             node, address = towards(observation.path)
             return (question(node, _path(address, len(observation.via), time_scale), LOOK_S * time_scale),)
-        case WireSeen() | OutputSeen():
+        case WireSeen() | OutputSeen() | ProbeSeen():
             return ()
 
 
@@ -73,12 +74,6 @@ def towards(text: str) -> tuple[str, str]:
     """`pc1 -> 192.168.1.12` → node, address."""
     node, _, address = text.partition(" -> ")
     return node, address
-
-
-def seconds_of(duration: str) -> float:
-    """`500ms`, `2s`, `1m` → seconds."""
-    unit = "ms" if duration.endswith("ms") else duration[-1]
-    return float(duration.removesuffix(unit)) * UNITS[unit]
 
 
 def _reach(address: str, by: str, time_scale: float) -> str:
@@ -101,6 +96,10 @@ def _reach(address: str, by: str, time_scale: float) -> str:
 def _route(destination: str) -> str:
     family = " -6" if ":" in destination else ""
     return f"ip -json{family} route show table main exact {shlex.quote(destination)}"
+
+
+def _neighbour(address: str) -> str:
+    return f"ip -json neighbour show to {shlex.quote(address)}"
 
 
 def _path(address: str, nodes_between: int, time_scale: float) -> str:

@@ -10,18 +10,33 @@ from dataclasses import dataclass
 
 from labctl.check.frames import Sight
 from labctl.check.judge_wire import look_at_frames
+from labctl.check.neighbours import fits, parse_neighbours
+from labctl.check.probes import ScenarioRun, look_at_probe
 from labctl.check.readable import last_line, one_line, readable
 from labctl.check.routes import FoundRoute, nodes_by_address, parse_hops, parse_routes
 from labctl.check.texts import expects_text, unmet
 from labctl.check.verdict import State, Verdict
 from labctl.check.wording import both, expected_words, joined, prefixed, same
-from labctl.lab.model import Observation, OutputSeen, PathSeen, ReachSeen, RouteSeen, RunSeen, Text, TextExpectations, WireSeen
+from labctl.lab.model import (
+    NeighbourSeen,
+    Observation,
+    OutputSeen,
+    PathSeen,
+    ProbeSeen,
+    ReachSeen,
+    RouteSeen,
+    RunSeen,
+    Text,
+    TextExpectations,
+    WireSeen,
+)
 from labctl.lab.topology import Lab
 
 NOT_RUN = (126, 127)  # sh: found but not executable; not found
 CURL_NOT_REACHED = {7, 28, 35, 52, 55, 56}  # curl(1): refused or no way, time-out, TLS handshake, empty answer, send, receive
 LONGEST_OUTPUT = 400
 _NOT_REACHED = re.compile(r"refused|timed out|unreachable|no route to host|not permitted|permission denied|ping broadcast", re.IGNORECASE)
+_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 _TITLE = re.compile(r"^traceroute to \S+ \(([^)]+)\)")
 
 
@@ -46,11 +61,14 @@ class Answer:
 
 @dataclass(frozen=True)
 class Evidence:
-    """`answers`: one for each question, in their order; of `do`'s output, one. `sight`, `other`: of the wire, of `same_bytes_as`."""
+    """`answers`: one for each question, in their order; of `do`'s output, one. `sight`, `other`: of the wire, of `same_bytes_as`;
+    `run`: of the check's scenario; `earlier`: the answer before `do`."""
 
     answers: tuple[Answer, ...] = ()
     sight: Sight | None = None
     other: Sight | None = None
+    run: ScenarioRun | None = None
+    earlier: Answer | None = None
 
 
 Finding = tuple[bool, Text]
@@ -79,13 +97,17 @@ def _look(observation: Observation, evidence: Evidence, lab: Lab) -> Finding:
         case WireSeen():
             return _wire(observation, evidence)
         case RunSeen():
-            return _run(observation, _only(evidence.answers))
+            return _run(observation, _only(evidence.answers), evidence.earlier)
         case OutputSeen():
             return _output(observation, _only(evidence.answers))
         case ReachSeen():
             return _reach(observation, _only(evidence.answers))
         case RouteSeen():
             return _routes(observation, [_answered(answer) for answer in evidence.answers])
+        case ProbeSeen():
+            return _probe(observation, evidence.run)
+        case NeighbourSeen():
+            return _neighbours(observation, [_answered(answer) for answer in evidence.answers], lab)
         case PathSeen():
             return _path(observation, _only(evidence.answers), lab)
 
@@ -119,14 +141,37 @@ def _wire(observation: WireSeen, evidence: Evidence) -> Finding:
 # --- text --------------------------------------------------------------------------------------------------------------------
 
 
-def _run(observation: RunSeen, answer: Answer) -> Finding:
+def _run(observation: RunSeen, answer: Answer, earlier: Answer | None) -> Finding:
     complaints = []
     if observation.fails and answer.status == 0:
         complaints.append(both("it succeeded", "成功した"))
     if not observation.fails and answer.status != 0:
         why = f": {last_line(answer.stderr)}" if last_line(answer.stderr) else ""
         complaints.append(both(f"it ended with status {answer.status}{why}", f"終了ステータス {answer.status} で終わった{why}"))
+    if observation.compared is not None:
+        complaints += _compared(observation.compared, earlier, answer)
     return _text_finding(observation, answer, complaints)
+
+
+def _compared(how: str, earlier: Answer | None, answer: Answer) -> list[Text]:
+    """What is wrong between the two answers; the one before is told."""
+    if earlier is None:
+        raise CannotTell(both("it was not asked before", "事前に実行されなかった"))
+    before, now = _answered(earlier).text.strip(), answer.text.strip()
+    if how in ("more", "less"):
+        first, second = _number(before), _number(now)
+        held = second > first if how == "more" else second < first
+        shown = both(f"{first:g} before, {second:g} now", f"前は {first:g}、今は {second:g}")
+    else:
+        held = (before == now) is (how == "same")
+        shown = both(f"before it printed “{one_line(before)}”", f"前の出力は「{one_line(before)}」")
+    return [] if held else [shown]
+
+
+def _number(text: str) -> float:
+    if (found := _NUMBER.search(text)) is None:
+        raise CannotTell(both(f"no number in “{one_line(text)}”", f"「{one_line(text)}」に数がない"))
+    return float(found[0])
 
 
 def _output(observation: OutputSeen, answer: Answer) -> Finding:
@@ -198,6 +243,13 @@ def _refusal(answer: Answer) -> Finding:
     raise CannotTell(same(answer.complaint or f"status {answer.status}"))
 
 
+def _probe(observation: ProbeSeen, run: ScenarioRun | None) -> Finding:
+    found = look_at_probe(observation, run) if run is not None else None
+    if found is None:
+        raise CannotTell(both("no probe was sent", "プローブが送られなかった"))
+    return found
+
+
 # --- routes and paths --------------------------------------------------------------------------------------------------------
 
 
@@ -225,6 +277,27 @@ def _route(observation: RouteSeen, answer: Answer) -> Finding:
 def _fits(observation: RouteSeen, route: FoundRoute) -> bool:
     wanted = {"next_hop": observation.next_hop, "interface": observation.interface, "metric": observation.metric}
     return all(value is None or getattr(route, name) == value for name, value in wanted.items())
+
+
+def _neighbours(observation: NeighbourSeen, answers: Sequence[Answer], lab: Lab) -> Finding:
+    findings = [_neighbour(observation, answer, lab) for answer in answers]
+    if len(findings) != len(observation.neighbour):
+        raise CannotTell(both("not every node was asked", "すべてのノードに尋ねられなかった"))
+    seen = [prefixed(node, finding[1]) for node, finding in zip(observation.neighbour, findings, strict=True)]
+    return all(held for held, _ in findings), joined(seen)
+
+
+def _neighbour(observation: NeighbourSeen, answer: Answer, lab: Lab) -> Finding:
+    try:
+        if answer.status != 0:
+            raise ValueError(answer.complaint)
+        found = parse_neighbours(answer.text)
+    except (ValueError, RecursionError) as unreadable:
+        why = one_line(str(unreadable))
+        raise CannotTell(both(f"ip gave no answer: {why}", f"ip の答えがない: {why}")) from unreadable
+    there = any(fits(observation, one, lab) for one in found)
+    listed = one_line(", ".join(map(str, found)))
+    return there is not observation.absent, same(listed) if found else both("no such entry", "そのエントリはない")
 
 
 def _path(observation: PathSeen, answer: Answer, lab: Lab) -> Finding:

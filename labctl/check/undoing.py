@@ -1,14 +1,15 @@
 """How to take back what actions did to a lab, from the actions alone. Pure.
 
-Owns which actions have an inverse (cut, restore, move, set) and what it is, given what was done before; commands and power switches
-have none: the nodes they touched are reset. Carrying it out is `engine/sabotage.py`'s.
+Owns which actions have an inverse (cut, restore, impair, clear, move, set) and what it is, given what was done before; commands and power
+switches have none: the nodes they touched are reset. Carrying it out is `engine/sabotage.py`'s.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from labctl.lab.model import Action, CutLink, MoveLink, OnNodes, Power, RestoreLink, Sabotage, SetSettings
+from labctl.lab.impairments import NONE, Impairment, merged
+from labctl.lab.model import Action, ClearLink, CutLink, ImpairLink, MoveLink, OnNodes, Power, RestoreLink, Sabotage, SetSettings
 from labctl.lab.topology import Lab
 
 
@@ -31,6 +32,8 @@ class _State:
 
     far: dict[str, str] = field(default_factory=dict)
     cut: set[str] = field(default_factory=set)
+    impaired: dict[str, Impairment] = field(default_factory=dict)  # by hand, whole, by interface
+    written: dict[str, Impairment] = field(default_factory=dict)
     settings: dict[str, dict[str, Any]] = field(default_factory=dict)
     ports: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
 
@@ -71,9 +74,32 @@ def plan_inverse(lab: Lab, actions: Sequence[Action], *, done: Sequence[Action] 
 
 def plan_saved(actions: Sequence[Action], *, solve_again: bool = False) -> Undoing:
     """Back to the saved machines of the nodes that these actions were about; of everything, if a cable was."""
-    if any(isinstance(action, CutLink | RestoreLink | MoveLink) for action in actions):
+    if any(isinstance(action, CutLink | RestoreLink | ImpairLink | ClearLink | MoveLink) for action in actions):
         return Undoing(saved=True, solve_again=solve_again)
     return Undoing(resets=touched(actions), saved=True, solve_again=solve_again)
+
+
+def plan_leftovers(lab: Lab, actions: Sequence[Action]) -> tuple[Action, ...]:
+    """What puts cables, links and power back that these actions, done in order, leave changed. Commands and settings are left."""
+    state, first = _state_of(lab), _state_of(lab)
+    off: dict[str, bool] = {}
+    for action in actions:
+        _advance(state, action)
+        if isinstance(action, Power):
+            off |= {node: power == "off" for node, power in action.power.items()}
+    moved = [end for end, far in first.far.items() if state.far.get(end) != far and end < far]
+    return (
+        *(RestoreLink(restore=end) for end in sorted(state.cut)),
+        *(action for end in moved for action in _plug_back(state, end, first.far[end])),
+        *(Power(power={node: "on"}) for node, is_off in off.items() if is_off),
+        *(ClearLink(clear=end) for end in sorted(state.impaired) if state.far.get(end, "") not in state.impaired or end < state.far[end]),
+    )
+
+
+def _plug_back(state: _State, end: str, far: str) -> list[MoveLink]:
+    """The move that joins these two again, from the one of them that has a cable."""
+    here, there = (end, far) if end in state.far else (far, end)
+    return [MoveLink(move=f"{here} -> {there}")] if here in state.far and there not in state.far else []
 
 
 def touched(actions: Iterable[Action]) -> tuple[str, ...]:
@@ -102,12 +128,21 @@ def _inverse(state: _State, action: Action) -> list[Action] | None:
         case MoveLink(move=move):
             here = move.partition(" -> ")[0]
             return [MoveLink(move=f"{here} -> {state.far[here]}")] if here in state.far else []
+        case ImpairLink(impair=end) | ClearLink(clear=end):
+            by_hand = [(name, state.impaired[name]) for name in (end, state.far.get(end, end)) if name in state.impaired]
+            return [*(_again(name, state.written[name], impairment) for name, impairment in by_hand), ClearLink(clear=end)]
         case SetSettings():
             before = {name: _settings_before(state, name, changes) for name, changes in action.set.items()}
             known = {name: old for name, old in before.items() if old is not None}
             return [SetSettings(set=known)] if len(known) == len(before) else None
         case _:
             return None
+
+
+def _again(end: str, written: Impairment, impairment: Impairment) -> ImpairLink:
+    """Makes of a cleared interface what it was: also what the file says and was taken away."""
+    nothing = {key: "0ms" if key in ("delay", "jitter") else "0%" for key in written.words() if key not in ("rate", "mtu")}
+    return ImpairLink(impair=end, one_way=True, **{**nothing, **impairment.words()})
 
 
 def _settings_before(state: _State, node: str, changes: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -131,6 +166,12 @@ def _advance(state: _State, action: Action) -> None:
             state.cut.add(end)
         case RestoreLink(restore=end):
             state.cut -= {end, state.far.get(end, end)}
+        case ImpairLink(impair=end, one_way=one_way):
+            for name in (end,) if one_way else (end, state.far.get(end, end)):
+                state.impaired[name] = merged(state.impaired.get(name, state.written.get(name, NONE)), action)
+        case ClearLink(clear=end):
+            for name in (end, state.far.get(end, end)):
+                state.impaired.pop(name, None)
         case MoveLink(move=move):
             here, _, there = move.partition(" -> ")
             state.far.pop(state.far.pop(here, ""), None)
@@ -157,6 +198,7 @@ def _state_of(lab: Lab) -> _State:
         state.far.update({str(link.a): str(link.b), str(link.b): str(link.a)})
     for node in lab.nodes:
         state.settings[node.name] = dict(node.settings)
+        state.written |= {f"{node.name}:{port.name}": port.impairment for port in node.nics}
         state.ports[node.name] = {port.name: dict(port.settings) for port in node.interfaces}
     return state
 

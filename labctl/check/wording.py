@@ -8,18 +8,23 @@ from collections.abc import Iterable
 from functools import singledispatch
 
 from labctl.check.readable import one_line
+from labctl.lab.impairments import impairment_of
 from labctl.lab.model import (
     Action,
     Between,
+    ClearLink,
     Count,
     CutLink,
     Distinct,
+    ImpairLink,
     MoveLink,
+    NeighbourSeen,
     Observation,
     OnNodes,
     OutputSeen,
     PathSeen,
     Power,
+    ProbeSeen,
     ReachSeen,
     RestoreLink,
     RouteSeen,
@@ -32,6 +37,7 @@ from labctl.lab.model import (
     TextExpectations,
     WireSeen,
 )
+from labctl.lab.observations import Asked
 
 COMMAND_LENGTH = 120
 
@@ -74,7 +80,9 @@ def says_of(observation: Observation) -> Text:
 
 
 def expected_words(observation: Observation) -> Text:
-    return _expected(observation)
+    window = observation.during if isinstance(observation, Asked | ProbeSeen) else None
+    expected = _expected(observation)
+    return both(f"{expected.en} ({window})", f"{expected.in_language('ja')}（{window}）") if window else expected
 
 
 @singledispatch
@@ -86,7 +94,17 @@ def _expected(observation: Seen) -> Text:
 def _(observation: RunSeen) -> Text:
     command = command_words(observation.run)
     ends = both(f"{command} fails", f"{command} が失敗する") if observation.fails else both(f"{command} succeeds", f"{command} が成功する")
-    return prefixed(observation.node, joined([ends, *text_words(observation)]))
+    return prefixed(observation.node, joined([ends, *text_words(observation), *_compared_words(observation)]))
+
+
+def _compared_words(observation: RunSeen) -> list[Text]:
+    words = {
+        "same": ("prints the same as before", "出力が前と同じ"),
+        "different": ("prints something else than before", "出力が前と違う"),
+        "more": ("prints a larger number than before", "前より大きな数を出力する"),
+        "less": ("prints a smaller number than before", "前より小さな数を出力する"),
+    }
+    return [both(*words[observation.compared])] if observation.compared else []
 
 
 @_expected.register
@@ -131,12 +149,36 @@ def _(observation: ReachSeen) -> Text:
 
 
 @_expected.register
+def _(observation: ProbeSeen) -> Text:
+    figure, figure_ja = {
+        "longest_gap": ("longest time without an answer", "最長の無応答時間"),
+        "loss": ("share of probes lost", "プローブの損失"),
+        "answers": ("probes answered", "応答のあったプローブ"),
+    }[observation.probe]
+    bounds = [(observation.at_least, "at least {}", "{} 以上"), (observation.at_most, "at most {}", "{} 以下")]
+    given = [both(en.format(value), ja.format(value)) for value, en, ja in bounds if value is not None]
+    what = both(f"{figure}: {joined(given, ', ', '、').en}", f"{figure_ja}: {joined(given, ', ', '、').in_language('ja')}")
+    return prefixed(observation.of, what) if observation.of else what
+
+
+@_expected.register
 def _(observation: RouteSeen) -> Text:
     extra = joined(_route_details(observation), ", ", "、")
     tail, tail_ja = (f" {extra.en}", f"（{extra.ja}）") if extra.en else ("", "")
     has, has_ja = ("no route", "がない") if observation.absent else ("a route", "がある")
     tables = observation.route.items()
     return joined(both(f"{node} has {has} to {to}{tail}", f"{node} に {to} への経路{tail_ja}{has_ja}") for node, to in tables)
+
+
+@_expected.register
+def _(observation: NeighbourSeen) -> Text:
+    details = [(observation.mac, "with MAC {}", "MAC アドレス {}"), (observation.interface, "behind {}", "インターフェース {}")]
+    given = [both(en.format(value), ja.format(value)) for value, en, ja in details if value is not None]
+    extra = joined(given, ", ", "、")
+    tail, tail_ja = (f" {extra.en}", f"（{extra.in_language('ja')}）") if given else ("", "")
+    knows, knows_ja = ("does not know", "を知らない") if observation.absent else ("knows", "を知っている")
+    tables = observation.neighbour.items()
+    return joined(both(f"{node} {knows} its neighbour {to}{tail}", f"{node} は隣の {to}{tail_ja}{knows_ja}") for node, to in tables)
 
 
 def _route_details(observation: RouteSeen) -> list[Text]:
@@ -215,6 +257,20 @@ def _(action: CutLink) -> Text:
 @_action.register
 def _(action: RestoreLink) -> Text:
     return both(f"put the cable back at {action.restore}", f"{action.restore} のケーブルを挿し直す")
+
+
+@_action.register
+def _(action: ImpairLink) -> Text:
+    words = impairment_of(action)
+    way, way_ja = (", one way", "（片方向）") if action.one_way else ("", "")
+    return both(
+        f"impair the link at {action.impair}: {words or 'nothing'}{way}", f"{action.impair} のリンクを悪くする{way_ja}: {words or 'なし'}"
+    )
+
+
+@_action.register
+def _(action: ClearLink) -> Text:
+    return both(f"clear the link at {action.clear}", f"{action.clear} のリンクを元に戻す")
 
 
 @_action.register

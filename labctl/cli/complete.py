@@ -17,6 +17,17 @@ def labs(incomplete: str) -> list[str]:
     return sorted(file.parent.name for file in LABS.glob("*/lab.yaml") if file.parent.name.startswith(incomplete))
 
 
+def topics(incomplete: str) -> list[str]:
+    """Anchors of the source that shipped labs name, read without a parser."""
+    from labctl.lab.data import LABS
+
+    lines = [
+        line for file in LABS.glob("*/lab.yaml") for line in file.read_text(errors="replace").splitlines() if line.startswith("topics:")
+    ]
+    found = {word.strip(" []") for line in lines for word in line.partition(":")[2].split(",")}
+    return sorted(topic for topic in found if topic.startswith(incomplete))
+
+
 def instances(incomplete: str) -> list[str]:
     return [record.id for record in _records() if record.id.startswith(incomplete)]
 
@@ -42,18 +53,33 @@ def places(context: typer.Context, incomplete: str) -> list[str]:
     return [f"{name}:" for name in _node_names(context) if f"{name}:".startswith(incomplete)]
 
 
+def scenarios(context: typer.Context, incomplete: str) -> list[str]:
+    """Scenarios of the chosen instance's lab: the keys below `scenarios:`, read without a parser."""
+    names = [name for record in _chosen(context) for name in _names_below(record.file, "scenarios")]
+    return [name for name in dict.fromkeys(names) if name.startswith(incomplete)]
+
+
+def _names_below(file: str, key: str) -> list[str]:
+    from pathlib import Path
+
+    try:
+        return _block_names(Path(file).read_text(errors="replace"), key)
+    except OSError:
+        return []
+
+
 def variants(context: typer.Context, incomplete: str) -> list[str]:
     """Variants of the shipped lab on the command line: the keys below `variants:`, read without a parser."""
     from labctl.lab.data import LABS
 
     words = [str(context.params.get("lab")), *context.args]  # behind an option that wants its value nothing is parsed yet
     file = next((file for word in words if "/" not in word and (file := LABS / word / "lab.yaml").is_file()), None)
-    names = ["default", *(_variant_names(file.read_text(errors="replace")) if file else ())]
+    names = ["default", *(_block_names(file.read_text(errors="replace"), "variants") if file else ())]
     return [name for name in names if name.startswith(incomplete)]
 
 
-def _variant_names(text: str) -> list[str]:
-    block = text.partition("\nvariants:")[2].splitlines()[1:]
+def _block_names(text: str, key: str) -> list[str]:
+    block = text.partition(f"\n{key}:")[2].splitlines()[1:]
     end = next((place for place, line in enumerate(block) if line and not line.startswith((" ", "#"))), len(block))
     return [line.strip().partition(":")[0] for line in block[:end] if line.startswith("  ") and line[2:3] not in (" ", "#", "")]
 

@@ -14,8 +14,8 @@ from labctl.errors import LoadError, UsageError
 if TYPE_CHECKING:
     from labctl.lab.topology import Lab, Node
 
-LIST_SHAPE = """[{"name": "l2-switch", "title": {"en": "…", "ja": "…"}, "minutes": 30, "nodes": 5, "checks": 6, "tasks": 1,
-  "variants": ["default"], "file": "/…/labs/l2-switch/lab.yaml"}]"""
+LIST_SHAPE = """[{"name": "l2-switch", "title": {"en": "…", "ja": "…"}, "topics": ["ID_3-3-5"], "minutes": 30, "nodes": 5, "checks": 6,
+  "tasks": 1, "variants": ["default"], "file": "/…/labs/l2-switch/lab.yaml"}]"""
 SHOW_SHAPE = """{"name": "l2-switch", "variant": "default", "variants": ["default"], "title": {"en": "…", "ja": "…"},
   "summary": {"en": "…", "ja": "…"}, "topics": ["ID_3-3-5"], "minutes": 30, "file": "/…/lab.yaml", "digest": "…",
   "nodes": [{"name": "pc1", "role": "host", "memory_mib": 256, "cpus": 1, "gateway": null, "uplink": false,
@@ -26,10 +26,18 @@ VALIDATE_SHAPE = """{"valid": false, "files": [{"file": "lab.yaml", "valid": fal
   "faults": [{"file": "lab.yaml", "line": 14, "column": 7, "what": "…", "why": "…", "hint": "…"}]}]}"""
 
 
-@verb("list", LABS, "labctl list", "labctl list --json", needs_user=False, shape=LIST_SHAPE)
-def list_labs(reader: Reader, json: JsonOption = False) -> None:
+@verb("list", LABS, "labctl list", "labctl list --topic ID_3-3-5", "labctl list --json", needs_user=False, shape=LIST_SHAPE)
+def list_labs(
+    reader: Reader,
+    topic: Annotated[
+        str | None,
+        typer.Option("--topic", metavar="ID", help="Only labs of this section of the source, or below it.", autocompletion=complete.topics),
+    ] = None,
+    json: JsonOption = False,
+) -> None:
     """List the labs that come with labctl."""
     from labctl.lab.load import load_lab, shipped_labs
+    from labctl.lab.words import meant
 
     labs, broken = [], []
     for file in shipped_labs():
@@ -37,6 +45,11 @@ def list_labs(reader: Reader, json: JsonOption = False) -> None:
             labs.append(load_lab(file))
         except LoadError as error:
             broken.append(f"{error.what}; labctl validate {file.parent.name}")
+    if topic is not None:
+        known = {each for lab in labs for each in lab.topics}
+        labs = [lab for lab in labs if any(_is_in(each, topic) for each in lab.topics)]
+        if not labs:
+            raise UsageError(f"no lab of topic {topic}", hint=meant(f"ID_{topic.removeprefix('ID_')}", sorted(known)))
     if json:
         return reader.data([_summary(lab) for lab in labs])
     rows = [(lab.name, reader.choose(lab.title.en, lab.title.ja), str(len(lab.nodes)), f"{lab.minutes} min") for lab in labs]
@@ -46,11 +59,18 @@ def list_labs(reader: Reader, json: JsonOption = False) -> None:
     reader.remark("\nlabctl show LAB tells more, labctl up LAB starts one, labctl guide LAB is its lesson.")
 
 
+def _is_in(anchor: str, topic: str) -> bool:
+    """`ID_3-3-5` is in 3-3-5, and in 3-3."""
+    wanted = f"ID_{topic.removeprefix('ID_')}"
+    return anchor == wanted or anchor.startswith(f"{wanted}-")
+
+
 def _summary(lab: "Lab") -> dict[str, Any]:
     tasks = sum(check.task for check in lab.checks)
     return {
         "name": lab.name,
         "title": lab.title.model_dump(),
+        "topics": list(lab.topics),
         "minutes": lab.minutes,
         "nodes": len(lab.nodes),
         "checks": len(lab.checks) - tasks,

@@ -1,5 +1,6 @@
 """Verbs of the lesson on a running lab: verify, selftest, break, solve."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,6 +11,7 @@ from labctl.cli.choice import choose
 from labctl.cli.options import ChecksArgument, InstanceOption, JsonOption
 from labctl.cli.progress import progress
 from labctl.cli.reader import Reader
+from labctl.cli.watching import show_watch
 from labctl.errors import UsageError
 
 TEXT = '{"en": "…", "ja": "…"}'
@@ -42,26 +44,42 @@ OneVariantOption = Annotated[
     "labctl verify",
     "labctl verify l2-switch --lang ja",
     "labctl verify l2-switch table-forgets",
+    "labctl verify --watch",
+    "labctl verify --junit verify.xml",
     shape=VERIFY_SHAPE,
 )
 def verify(
     reader: Reader,
     checks: ChecksArgument = None,
     variant: OneVariantOption = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Go on until Ctrl-C, and show which lesson holds; with --json a line for each change.")
+    ] = False,
+    junit: Annotated[Path | None, typer.Option("--junit", metavar="FILE", help="Write the results as JUnit XML too.")] = None,
     instance: InstanceOption = None,
     json: JsonOption = False,
 ) -> int:
     """Prove what a running lab teaches.
 
     Each check tells what was expected and what was seen. Exit status 1 if a check failed, 5 if something could not be looked at.
+    --watch leaves out checks that run a scenario, unless they are named: a timeline of faults is not for in between.
     """
+    from labctl.check.junit import render_junit, verify_suite
     from labctl.check.report import verify_json
+    from labctl.cli.labs import write_file
     from labctl.cli.lesson_report import print_verify
     from labctl.engine import at_work
 
     record, ids = choose(checks, instance)
+    if watch:
+        if junit is not None or variant is not None:
+            raise UsageError("--watch stands alone", why="it looks at the lab as it runs, and ends by Ctrl-C")
+        return show_watch(reader, at_work.watch(record, ids), at_work.watched(record, ids), json=json)
     with progress(reader) as report:
         reports = at_work.verify(record, ids, variant, report)
+    if junit is not None:
+        write_file(junit, render_junit([verify_suite(one, reader.language) for one in reports]))
+        reader.remark(f"written: {junit}")
     if json:
         reader.data([verify_json(one) for one in reports])
     else:

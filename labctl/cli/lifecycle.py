@@ -26,7 +26,7 @@ STATUS_SHAPE = """[{"instance": "l2-switch", "lab": "l2-switch", "variant": "def
   "uptime_s": 61.2, "pss_mib": 700,
   "nodes": [{"name": "pc1", "role": "host", "state": "running", "addresses": ["eth1 192.168.1.11/24"], "memory_mib": 256,
     "pss_mib": 138, "why": ""}],
-  "links": [{"a": "pc1:eth1", "b": "sw1:port1", "cut": false}], "why": ""}]"""
+  "links": [{"a": "pc1:eth1", "b": "sw1:port1", "cut": false, "a_to_b": {"delay": "30ms"}, "b_to_a": {}}], "why": ""}]"""
 STATE_COLOURS = {
     "running": "green",
     "starting": "yellow",

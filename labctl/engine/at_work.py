@@ -4,29 +4,37 @@ Owns that frame, and the way through all variants of a lab and back. What is don
 `sabotage`, `reset`, `links`, `power`.
 """
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from labctl.check.probes import ScenarioRun
 from labctl.check.proof import SelftestReport
-from labctl.check.verdict import VerifyReport
+from labctl.check.verdict import CheckResult, VerifyReport
 from labctl.engine import points, power
 from labctl.engine import sabotage as sabotages
 from labctl.engine import selftest as proofs
 from labctl.engine import verify as checks
-from labctl.engine.events import Event, Reporter
+from labctl.engine.events import Event, Reporter, silent
 from labctl.engine.images import layers_of
 from labctl.engine.instances import InstanceRecord, find_instance, held_instance, write_record
 from labctl.engine.running import RunningLab
+from labctl.engine.scenario import play_scenario
 from labctl.engine.session import Session, open_session
+from labctl.engine.stimulus import Stage
 from labctl.engine.strays import remove_strays
 from labctl.engine.up import UpOptions, up
-from labctl.errors import UsageError
+from labctl.errors import LockHeld, UsageError
+from labctl.lab.impairments import read_words
 from labctl.lab.load import load_lab
+from labctl.lab.model import Check, Text
 from labctl.lab.topology import End, Lab
+from labctl.lab.words import meant
 
+WATCH_S = 1.0
 Outcome = TypeVar("Outcome")
 
 
@@ -67,9 +75,31 @@ def verify(record: InstanceRecord, ids: Sequence[str], variant: str | None, repo
     return _in_variants(record, ids, variant, "verify", report, lambda target, here: checks.verify(target, here, report))
 
 
+def watched(record: InstanceRecord, ids: Sequence[str]) -> tuple[Check, ...]:
+    """The checks that `watch` goes through: those named, else all of the variant that run no scenario."""
+    chosen = checks.choose_checks(lab_of(record), ids)
+    return tuple(check for check in chosen if ids or check.scenario is None)
+
+
+def watch(record: InstanceRecord, ids: Sequence[str], *, pause_s: float = WATCH_S) -> Iterator[CheckResult]:
+    """The checks again and again, one result after the other, without end. The lab is let go between two, for those who work on it."""
+    chosen = [check.id for check in watched(record, ids)]
+    while True:
+        for wanted in chosen:
+            try:
+                with opened(record, "watch", silent) as (_, target):
+                    result = checks.run_check(target, checks.choose_checks(target.lab, [wanted])[0])
+            except LockHeld:
+                continue  # somebody is at work on it
+            yield result
+            time.sleep(pause_s)
+        if not chosen:
+            return
+
+
 def selftest(record: InstanceRecord, ids: Sequence[str], variant: str | None, report: Reporter) -> tuple[SelftestReport, ...]:
     """The proof of the checks in one variant, or in each. A lab that was changed is put back first: proofs start from what is known."""
-    if record.broken or record.cut or record.settings:
+    if record.broken or record.cut or record.settings or record.impairments:
         reset(record, (), report)
     return _in_variants(record, ids, variant, "selftest", report, lambda target, here: proofs.selftest(target, here, report))
 
@@ -124,6 +154,16 @@ def what_is_broken(record: InstanceRecord) -> sabotages.Breakage:
     return sabotages.Breakage(**values)
 
 
+def run_scenario(record: InstanceRecord, name: str, report: Reporter) -> tuple[ScenarioRun, tuple[Text, ...]]:
+    """Run a scenario of the lab; what came of it, and what could not be done."""
+    with opened(record, "run a scenario on", report) as (_, target):
+        known = [one.name for one in target.lab.scenarios]
+        if name not in known:
+            raise UsageError(f"no scenario `{name}` in {target.lab.name}", hint=meant(name, known) if known else "its lab file has none")
+        stage = Stage(target)
+        return play_scenario(stage, target.lab.scenario(name), (), report).run, tuple(stage.troubles)
+
+
 def solve(record: InstanceRecord, check: str | None, report: Reporter) -> str:
     """Carry out the solution of a task, or of the lab's only one; its id."""
     with opened(record, "solve", report) as (_, target):
@@ -164,6 +204,23 @@ def cut(record: InstanceRecord, end: str, report: Reporter) -> None:
 def restore(record: InstanceRecord, end: str, report: Reporter) -> None:
     with opened(record, "restore a cable of", report) as (_, target):
         target.restore(_end(end))
+
+
+def impair(record: InstanceRecord, end: str, words: Mapping[str, Any], report: Reporter, *, one_way: bool = False) -> None:
+    """Change what the link at `end` does to frames: `{"delay": "30ms"}`; what is not named stays."""
+    changes = read_words(words)
+    with opened(record, "impair a link of", report) as (_, target):
+        target.impair(_end(end), changes, one_way=one_way)
+
+
+def clear(record: InstanceRecord, ends: Sequence[str], report: Reporter) -> tuple[str, ...]:
+    """Make the links at `ends`, or every link, as the lab file says; the ends of those that were not."""
+    with opened(record, "clear links of", report) as (session, target):
+        known = session.record.impairments
+        worse = tuple(a for a, b in session.record.cables if a in known or b in known)
+        for end in ends or worse:
+            target.clear(_end(end))
+        return tuple(ends) or worse
 
 
 def move(record: InstanceRecord, end: str, to: str, report: Reporter) -> None:

@@ -5,14 +5,15 @@ Owns asking, reading files and looking again until it holds (`within`). What to 
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from labctl.check.ask import ask, seconds_of
+from labctl.check.ask import ask
 from labctl.check.frames import SETTINGS, Sight, parse_frames, read_records, tshark_argv, tshark_complaint, with_bytes
 from labctl.check.judge import Answer, Evidence, judge
+from labctl.check.probes import ScenarioRun
 from labctl.check.readable import one_line
 from labctl.check.verdict import ObservationResult, Verdict
 from labctl.check.wording import both, says_of
@@ -20,8 +21,9 @@ from labctl.engine.stimulus import Stage, ask_node, at_once
 from labctl.engine.under_test import LabUnderTest
 from labctl.errors import StepError
 from labctl.host.run import clean_environment, run
-from labctl.lab.model import Action, Observation, OutputSeen, Text, WireSeen
+from labctl.lab.model import Action, Observation, OutputSeen, ProbeSeen, RunSeen, Text, WireSeen
 from labctl.lab.topology import End
+from labctl.lab.values import seconds_of
 
 AGAIN_S = 0.4
 DECODE_S = 120.0
@@ -29,57 +31,86 @@ SETTLE_S = 0.1  # after `do`, so that what is still on its way is seen
 
 
 @dataclass(frozen=True)
+class Played:
+    """What came of a scenario: its run, and the verdicts of observations that looked meanwhile, by their position in `see`."""
+
+    run: ScenarioRun
+    looked: Mapping[int, Verdict]
+
+
+@dataclass(frozen=True)
 class Scene:
-    """What is left of a stimulus: what its commands printed, by node, and the captures. `trouble`: they did not work."""
+    """What is left of a stimulus: what its commands printed, by node, the captures, and what came of its scenario.
+
+    `trouble`: the captures did not work.
+    """
 
     printed: Mapping[str, Sequence[Answer]] = field(default_factory=dict)
     files: Mapping[End, Path] = field(default_factory=dict)
     trouble: Text | None = None
+    played: Played | None = None
+    earlier: Mapping[int, Answer] = field(default_factory=dict)
 
 
-def play(stage: Stage, do: Sequence[Action], see: Sequence[Observation]) -> Scene:
-    """Carry out `do` with captures on every wire that is looked at. A capture that does not start is the scene's trouble."""
+def play(stage: Stage, do: Sequence[Action], see: Sequence[Observation], scenario: Callable[[], Played] | None = None) -> Scene:
+    """Carry out `do`, then the scenario, with captures on every wire that is looked at. One that does not start is the scene's trouble.
+
+    What is compared with its answer before is asked first.
+    """
     target = stage.target
+    earlier = _asked_before(target, see)
     ends = _ends(target, see)
     if not ends:
-        return Scene(stage.carry_out(do, "do"))
-    printed = None
+        return Scene(stage.carry_out(do, "do"), played=scenario() if scenario else None, earlier=earlier)
+    printed, played = None, None
     try:
         with target.capture(ends) as files:
             printed = stage.carry_out(do, "do")
+            played = scenario() if scenario else None
             time.sleep(_settle_s(see) * target.time_scale)
     except StepError as refused:
         trouble = both(f"the capture did not work: {one_line(str(refused))}", f"キャプチャーが動かなかった: {one_line(str(refused))}")
-        return Scene(stage.carry_out(do, "do") if printed is None else printed, trouble=trouble)
-    return Scene(printed, files)
+        printed = stage.carry_out(do, "do") if printed is None else printed
+        return Scene(printed, trouble=trouble, played=scenario() if scenario and played is None else played, earlier=earlier)
+    return Scene(printed, files, played=played, earlier=earlier)
+
+
+def _asked_before(target: LabUnderTest, see: Sequence[Observation]) -> dict[int, Answer]:
+    """By position in `see`. One node after the other: it is the moment before the stimulus."""
+    compared = {number: one for number, one in enumerate(see) if isinstance(one, RunSeen) and one.compared}
+    return {number: _answers(target, one)[0] for number, one in compared.items()}
 
 
 def observe_all(target: LabUnderTest, see: Sequence[Observation], scene: Scene) -> tuple[ObservationResult, ...]:
     """The verdicts in order. Captures are decoded at once, a tshark each; nodes are asked one observation after the other."""
-    decoded = at_once({number: partial(observe, target, one, scene) for number, one in enumerate(see) if isinstance(one, WireSeen)})
-    return tuple(decoded[number] if number in decoded else observe(target, one, scene) for number, one in enumerate(see))
+    looked = scene.played.looked if scene.played else {}
+    decoded = at_once({number: partial(observe, target, one, scene, number) for number, one in enumerate(see) if isinstance(one, WireSeen)})
+    decoded |= {number: ObservationResult(says_of(see[number]), see[number].witness, verdict) for number, verdict in looked.items()}
+    return tuple(decoded[number] if number in decoded else observe(target, one, scene, number) for number, one in enumerate(see))
 
 
-def observe(target: LabUnderTest, observation: Observation, scene: Scene) -> ObservationResult:
-    """The verdict on one observation; with `within`, of the first look that holds, or the last one."""
+def observe(target: LabUnderTest, observation: Observation, scene: Scene, number: int = 0) -> ObservationResult:
+    """The verdict on one observation, `number` in its check; with `within`, of the first look that holds, or the last one."""
     deadline = time.monotonic() + (seconds_of(observation.within) * target.time_scale if observation.within else 0.0)
-    verdict = look(target, observation, scene)
-    final = isinstance(observation, WireSeen | OutputSeen)  # these do not change any more
+    verdict = look(target, observation, scene, number)
+    final = isinstance(observation, WireSeen | OutputSeen | ProbeSeen)  # these do not change any more
     while not verdict.passed and not final and time.monotonic() < deadline:
         time.sleep(AGAIN_S)
-        verdict = look(target, observation, scene)
+        verdict = look(target, observation, scene, number)
     return ObservationResult(says_of(observation), observation.witness, verdict)
 
 
-def look(target: LabUnderTest, observation: Observation, scene: Scene) -> Verdict:
+def look(target: LabUnderTest, observation: Observation, scene: Scene, number: int = 0) -> Verdict:
     """One look."""
     match observation:
         case WireSeen():
             evidence = _wires(target, observation, scene)
+        case ProbeSeen():
+            evidence = Evidence(run=scene.played.run if scene.played else None)
         case OutputSeen():
             evidence = Evidence(answers=_printed(scene.printed.get(observation.output, ())))
         case _:
-            evidence = Evidence(answers=_answers(target, observation))
+            evidence = Evidence(answers=_answers(target, observation), earlier=scene.earlier.get(number))
     return judge(observation, evidence, target.lab)
 
 

@@ -40,6 +40,7 @@ class PortRecord:
     tap: str
     mac: str
     addresses: tuple[str, ...] = ()
+    impairment: Mapping[str, Any] = field(default_factory=dict)  # of what leaves it, as the lab file says
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,7 @@ class InstanceRecord:
     cables: tuple[tuple[str, str], ...] = ()
     cut: tuple[str, ...] = ()
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    impairments: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # interface → what was set by hand
     checkpoint: str = ""  # directory of the checkpoint that `reset` goes back to; empty if there is none
     uplink_allowed: bool = False
     broken: Mapping[str, Any] = field(default_factory=dict)  # the sabotage that `break` applied, for --reveal

@@ -4,8 +4,9 @@ Owns what the record says of the wiring. A cut takes the carrier from both ends,
 another interface, and the old place is left without a carrier.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from labctl.engine.instances import InstanceRecord, PortRecord, write_record
 from labctl.engine.session import Session
@@ -17,16 +18,25 @@ from labctl.lab.uplink import UPLINK
 
 @dataclass(frozen=True)
 class Cable:
-    """A cable as it is: its two ends, and whether it is pulled."""
+    """A cable as it is: its two ends, whether it is pulled, and what befalls frames in each direction, as it was typed."""
 
     a: str
     b: str
     cut: bool
+    a_to_b: Mapping[str, Any] = field(default_factory=dict)
+    b_to_a: Mapping[str, Any] = field(default_factory=dict)
 
 
 def show_links(record: InstanceRecord) -> tuple[Cable, ...]:
     """All cables, in the order in which they were plugged in."""
-    return tuple(Cable(a, b, a in record.cut or b in record.cut) for a, b in record.cables)
+    return tuple(
+        Cable(a, b, a in record.cut or b in record.cut, impairment_at(record, a), impairment_at(record, b)) for a, b in record.cables
+    )
+
+
+def impairment_at(record: InstanceRecord, end: str) -> Mapping[str, Any]:
+    """What befalls frames that leave `end`, as it was typed: by hand, else in the lab file."""
+    return record.impairments[end] if end in record.impairments else port_at(record, end).impairment
 
 
 def port_at(record: InstanceRecord, end: str) -> PortRecord:

@@ -45,7 +45,13 @@ def management_mac(index: int) -> str:
 def node_record(lab: Lab, node: Node, layer: "LayerFiles", instance: str) -> NodeRecord:
     """The record of a node that is about to be made."""
     ports = tuple(
-        PortRecord(port.name, wires.tap_name(node.index, number), port.mac or "", tuple(str(a) for a in port.addresses))
+        PortRecord(
+            port.name,
+            wires.tap_name(node.index, number),
+            port.mac or "",
+            tuple(str(a) for a in port.addresses),
+            port.impairment.words(),
+        )
         for number, port in enumerate(node.nics)
     )
     return NodeRecord(

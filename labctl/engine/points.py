@@ -12,7 +12,7 @@ import shutil
 import uuid
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -66,6 +66,7 @@ class About:
     cables: tuple[tuple[str, str], ...]
     cut: tuple[str, ...]
     chains: Mapping[str, tuple[str, ...]]
+    impairments: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     kind: str = "point"
     format: int = 1
 
@@ -182,6 +183,7 @@ def _description(record: InstanceRecord, lab: Lab, layers: "Mapping[str, LayerFi
         made=now(),
         keys=machine_keys(lab, layers, record.accelerator),
         settings=record.settings,
+        impairments=record.impairments,
         cables=record.cables,
         cut=record.cut,
         chains={node.name: (name, *node.chain) for node in record.nodes},
@@ -267,7 +269,7 @@ def goto_point(session: Session, lab: Lab, layers: "Mapping[str, LayerFiles]", n
         session.hypervisor.stop(node)
     _wire_as(session, about.cables, about.cut)
     start_from(session, place, lab, layers, names, report)
-    session.record = replace(session.record, settings=about.settings)
+    session.record = replace(session.record, settings=about.settings, impairments=about.impairments)
     write_record(session.record)
 
 

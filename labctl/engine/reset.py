@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from labctl.engine import nodes as machines
 from labctl.engine.checkpoints import start_from
 from labctl.engine.events import Event, Reporter, step
+from labctl.engine.impairing import without_nodes
 from labctl.engine.instances import write_record
 from labctl.engine.links import plug
 from labctl.engine.provision import Rendered, provision_node, render
@@ -37,7 +38,7 @@ def reset(session: Session, lab: Lab, layers: "Mapping[str, LayerFiles]", nodes:
     settings = {name: changed for name, changed in session.record.settings.items() if name not in chosen}
     broken = {} if not nodes else session.record.broken
     listed = tuple(replace(node, halted=False) if node.name in chosen else node for node in session.record.nodes)
-    session.record = replace(session.record, settings=settings, broken=broken, nodes=listed)
+    session.record = without_nodes(replace(session.record, settings=settings, broken=broken, nodes=listed), chosen)
     write_record(session.record)
 
 

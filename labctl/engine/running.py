@@ -11,15 +11,16 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Literal
 
-from labctl.engine import links
+from labctl.engine import impairing, links
 from labctl.engine.capture import capture
 from labctl.engine.events import Reporter, silent
-from labctl.engine.instances import write_record
+from labctl.engine.instances import InstanceRecord, write_record
 from labctl.engine.power import power_off, power_on
 from labctl.engine.provision import change_node
 from labctl.engine.reset import reset
 from labctl.engine.session import Session
 from labctl.guest.agent import Completed
+from labctl.lab.impairments import ImpairmentKeys
 from labctl.lab.settings import change_settings
 from labctl.lab.topology import End, Lab
 
@@ -34,7 +35,7 @@ class RunningLab:
         self._session = session
         self._report = report
         self._as_written = lab
-        self.lab = _with_changes(lab, session.record.settings)
+        self.lab = _with_changes(lab, session.record)
         self._captures: list[TemporaryDirectory[str]] = []  # they live as long as this object: judges read them
 
     @property
@@ -81,6 +82,12 @@ class RunningLab:
     def move(self, end: End, to: End) -> None:
         links.move(self._session, str(end), str(to))
 
+    def impair(self, end: End, changes: ImpairmentKeys, *, one_way: bool) -> None:
+        self.lab = impairing.impair(self._session, self.lab, str(end), changes, one_way=one_way)
+
+    def clear(self, end: End) -> None:
+        self.lab = impairing.clear(self._session, self._as_written, self.lab, str(end))
+
     def power(self, node: str, state: Literal["off", "on", "reboot"]) -> None:
         if state in ("off", "reboot"):
             power_off(self._session, node)
@@ -90,7 +97,7 @@ class RunningLab:
     def reset(self, nodes: Sequence[str]) -> None:
         """These nodes as they were when the lab was ready; none named: all of them, cables and settings too."""
         reset(self._session, self._as_written, self._layers(), nodes, self._report)
-        self.lab = _with_changes(self._as_written, self._session.record.settings)
+        self.lab = _with_changes(self._as_written, self._session.record)
 
     def _layers(self) -> "Mapping[str, LayerFiles]":
         from labctl.engine.images import layers_of
@@ -98,7 +105,7 @@ class RunningLab:
         return layers_of(self._session.record)
 
 
-def _with_changes(lab: Lab, changes: Mapping[str, Mapping[str, Any]]) -> Lab:
-    for node, settings in changes.items():
+def _with_changes(lab: Lab, record: InstanceRecord) -> Lab:
+    for node, settings in record.settings.items():
         lab = change_settings(lab, node, settings)
-    return lab
+    return impairing.with_impairments(lab, record.impairments)

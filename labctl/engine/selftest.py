@@ -112,7 +112,7 @@ class _Run:
             all_red = not sabotage.kills_all and not result.passed and self._all_others_red(check)
         finally:
             if undoing.saved:
-                actions = [action for ran in (check, *self._ran) for action in (*ran.before, *ran.do, *ran.after, *ran.solution)]
+                actions = [action for ran in (check, *self._ran) for action in (*self._target.lab.actions_of(ran), *ran.solution)]
                 undoing = plan_saved([*sabotage.actions, *actions], solve_again=undoing.solve_again)
             trouble = self._undo(undoing, stage, check if undoing.solve_again else None)
         return replace(trial, result=result, all_red=all_red, trouble=trouble)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
 
-from labctl.check.ask import Question, question, seconds_of
+from labctl.check.ask import Question, question
 from labctl.check.judge import NOT_RUN, Answer
 from labctl.check.readable import last_line, one_line
 from labctl.check.wording import both, command_words, prefixed, same
@@ -22,7 +22,9 @@ from labctl.engine.under_test import LabUnderTest
 from labctl.errors import HostError, LabError
 from labctl.lab.model import (
     Action,
+    ClearLink,
     CutLink,
+    ImpairLink,
     MoveLink,
     OnNodes,
     Power,
@@ -32,6 +34,7 @@ from labctl.lab.model import (
     StartCommand,
     Text,
 )
+from labctl.lab.values import seconds_of
 
 COMMAND_S = 60.0
 AGENT_S = 15.0  # beyond a command's own deadline, for the agent's round trips
@@ -150,6 +153,10 @@ def _act(stage: Stage, action: Action, phase: str) -> Mapping[str, Answer]:
             target.cut(end(action.cut))
         case RestoreLink():
             target.restore(end(action.restore))
+        case ImpairLink():
+            target.impair(end(action.impair), action, one_way=action.one_way)
+        case ClearLink():
+            target.clear(end(action.clear))
         case MoveLink():
             here, _, there = action.move.partition(" -> ")
             target.move(end(here), end(there))
@@ -164,9 +171,7 @@ def _on_nodes(stage: Stage, action: OnNodes, phase: str) -> Mapping[str, Answer]
     asked: dict[str, Question] = {}
     for node, command in action.commands.items():
         if isinstance(command, StartCommand):
-            unit = f"labctl-start-{uuid.uuid4().hex[:8]}"
-            stage.background.append((node, unit))
-            asked[node] = Question(node, _start_script(unit, command.start), COMMAND_S * scale)
+            asked[node] = _start_question(stage, node, command.start)
         else:
             asked[node] = question(node, command.run, seconds_of(command.within) * scale if command.within else COMMAND_S * scale)
     answers = at_once({node: partial(ask_node, stage.target, one) for node, one in asked.items()})
@@ -175,6 +180,17 @@ def _on_nodes(stage: Stage, action: OnNodes, phase: str) -> Mapping[str, Answer]
     if any(isinstance(command, StartCommand) for command in action.commands.values()):
         time.sleep(BACKGROUND_S * scale)
     return {node: answer for node, answer in answers.items() if isinstance(action.commands[node], RunCommand)}
+
+
+def start_in_background(stage: Stage, node: str, command: str) -> Answer:
+    """Start `command` in the node; it goes on until the stage is left."""
+    return ask_node(stage.target, _start_question(stage, node, command))
+
+
+def _start_question(stage: Stage, node: str, command: str) -> Question:
+    unit = f"labctl-start-{uuid.uuid4().hex[:8]}"
+    stage.background.append((node, unit))
+    return Question(node, _start_script(unit, command), COMMAND_S * stage.target.time_scale)
 
 
 def _start_script(unit: str, command: str) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from labctl.guest.agent import Completed
+from labctl.lab.impairments import ImpairmentKeys
 from labctl.lab.topology import End, Lab
 
 PowerState = Literal["off", "on", "reboot"]
@@ -46,6 +47,12 @@ class LabUnderTest(Protocol):
     def restore(self, end: End) -> None: ...
 
     def move(self, end: End, to: End) -> None: ...
+
+    def impair(self, end: End, changes: ImpairmentKeys, *, one_way: bool) -> None:
+        """Change what the link at `end` does to frames; what is not named stays."""
+
+    def clear(self, end: End) -> None:
+        """Make the link at `end` as the lab file says."""
 
     def power(self, node: str, state: PowerState) -> None: ...
 

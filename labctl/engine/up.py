@@ -115,7 +115,7 @@ def up(lab: Lab, *, instance: str | None, options: UpOptions, report: Reporter) 
         with using_saved(f"bring up {name}"):
             start_lab(session, lab, layers, plan, options.start, report, fresh=options.fresh)
         trim()
-        session.record = replace(session.record, ready=True, digest=lab.digest, variant=lab.variant, settings={})
+        session.record = replace(session.record, ready=True, digest=lab.digest, variant=lab.variant, settings={}, impairments={})
         write_record(session.record)
         Journal(record.directory).write("ready")
         return UpResult(session.record, plan)
@@ -156,12 +156,13 @@ def observe_facts(record: InstanceRecord | None) -> InstanceFacts:
         with open_session(record) as session:
             domains = session.hypervisor.domains()
     states = {name: domain.state for name, domain in domains.items()}
+    by_hand = {*record.settings, *(end.partition(":")[0] for end in record.impairments)}
     facts = {
         node.name: NodeFacts(
             running=states.get(node.name) is DomainState.RUNNING,
             layer=node.layer,
             hardware=node.hardware,
-            setup=CHANGED if node.name in record.settings else node.setup,
+            setup=CHANGED if node.name in by_hand else node.setup,
             paused=states.get(node.name) is DomainState.PAUSED,
             stuck=node.name in domains and domains[node.name].stuck,
         )

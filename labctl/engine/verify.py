@@ -5,13 +5,15 @@ A stimulus that fails makes its check an error, never a failure. Sabotages are `
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from labctl.check.verdict import CheckResult, ObservationResult, VerifyReport
 from labctl.check.wording import joined, says_of
 from labctl.engine.events import Event, Reporter, silent, step
-from labctl.engine.evidence import AGAIN_S, Scene, look, observe_all, play
-from labctl.engine.stimulus import open_stage
+from labctl.engine.evidence import AGAIN_S, Played, Scene, look, observe_all, play
+from labctl.engine.scenario import play_scenario
+from labctl.engine.stimulus import Stage, open_stage
 from labctl.engine.under_test import LabUnderTest
 from labctl.errors import TimedOut, UsageError
 from labctl.lab.model import Check
@@ -55,7 +57,7 @@ def run_check(target: LabUnderTest, check: Check, report: Reporter = silent) -> 
     with step(report, f"check {check.id}"):
         with open_stage(target, check.after) as stage:
             stage.carry_out(check.before, "before")
-            scene = play(stage, check.do, check.see)
+            scene = play(stage, check.do, check.see, _scenario(stage, check, report))
             observations = observe_all(target, check.see, scene)
         result = CheckResult(
             id=check.id,
@@ -71,6 +73,12 @@ def run_check(target: LabUnderTest, check: Check, report: Reporter = silent) -> 
     if not result.passed:
         report(Event("note", f"check {check.id}: {'open task' if result.open_task else result.state.value}"))
     return result
+
+
+def _scenario(stage: Stage, check: Check, report: Reporter) -> Callable[[], Played] | None:
+    if check.scenario is None:
+        return None
+    return partial(play_scenario, stage, stage.target.lab.scenario(check.scenario), check.see, report)
 
 
 def not_ready(target: LabUnderTest) -> tuple[ObservationResult, ...]:

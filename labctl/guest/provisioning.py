@@ -1,6 +1,7 @@
 """What makes a node into its role: steps, each one script and one round trip of the guest agent. Pure.
 
-    identity   name, neighbours, NICs, keys        role   files and the role's own script        ready   the role's command, until it holds
+    identity     name, neighbours, NICs, keys               role         files and the role's own script
+    ready        the role's command, until it holds         impairments  what its links do to frames
 
 Owns the order of steps and their deadlines (made for KVM: the caller's to scale). Texts come rendered (`guest/rendering.py`); how files
 travel is `guest/bundle.py`'s; who carries steps out is the engine.
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 
 from labctl.guest.bundle import GuestFile, render_bundle
 from labctl.guest.identity import Identity, identity_files, identity_script
+from labctl.guest.impairing import IMPAIR_S, render_impairing
 from labctl.guest.rendering import RenderedFile, RenderedNode
 from labctl.lab.topology import Lab, Node
 
@@ -57,7 +59,10 @@ def render_steps(lab: Lab, node: Node, identity: Identity, rendered: Mapping[str
     who = render_bundle(f"{node.name}: identity", identity_files(lab, node, identity), identity_script(node, identity), first=first)
     files = tuple(_guest_file(file) for file in texts.files)
     role = render_bundle(f"{node.name}: role {node.role.name}", files, texts.apply, first=first)
-    return (Step("identity", who, IDENTITY_S), Step(f"role {node.role.name}", role, ROLE_S), *_ready(texts))
+    steps = (Step("identity", who, IDENTITY_S), Step(f"role {node.role.name}", role, ROLE_S), *_ready(texts))
+    if first and not any(port.impairment for port in node.nics):
+        return steps
+    return (*steps, Step("impairments", render_impairing(node), IMPAIR_S))
 
 
 def render_changes(node: Node, before: Mapping[str, RenderedNode], after: Mapping[str, RenderedNode]) -> tuple[Step, ...]:

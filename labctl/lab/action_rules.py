@@ -5,12 +5,14 @@ Gives each action back with its settings read by the role's schema, so that `lea
 
 from typing import Any
 
-from labctl.lab.actions import Action, CutLink, MoveLink, OnNodes, Power, RestoreLink, SetSettings
+from labctl.lab.actions import Action, ClearLink, CutLink, ImpairLink, MoveLink, OnNodes, Power, RestoreLink, SetSettings
+from labctl.lab.impairments import KEYS, NONE, merged, why_impossible
 from labctl.lab.known import Known
 from labctl.lab.settings import read_settings, split_ports
 from labctl.lab.short_forms import ACTION_WORDS
 from labctl.lab.topology import End
 from labctl.lab.tree import Path
+from labctl.lab.words import listed
 
 
 def read_actions(actions: tuple[Action, ...], path: Path, known: Known, also: frozenset[End]) -> tuple[Action, ...]:
@@ -36,6 +38,10 @@ def _read(action: Action, path: Path, known: Known, also: frozenset[End]) -> Act
             known.cable(end, (*path, "cut"), also)
         case RestoreLink(restore=end):
             known.cable(end, (*path, "restore"), also)
+        case ImpairLink():
+            _impair(action, path, known, also)
+        case ClearLink(clear=end):
+            known.cable(end, (*path, "clear"), also)
         case MoveLink(move=move):
             source, target = move.split(" -> ")
             known.cable(source, (*path, "move"), also)
@@ -45,6 +51,15 @@ def _read(action: Action, path: Path, known: Known, also: frozenset[End]) -> Act
         case SetSettings(set=changes):
             return SetSettings(set={name: _settings(name, given, (*path, "set", name), known) for name, given in changes.items()})
     return action
+
+
+def _impair(action: ImpairLink, path: Path, known: Known, also: frozenset[End]) -> None:
+    known.cable(action.impair, (*path, "impair"), also)
+    if all(getattr(action, key) is None for key in KEYS) and not known.faults.tree.at(path).damaged:
+        known.faults.add((*path, "impair"), f"`impair` does nothing to {action.impair}", "give " + listed(f"`{key}`" for key in KEYS))
+    before = known.impairments.get(End(*action.impair.split(":")), NONE)
+    if found := why_impossible(merged(before, action)):
+        known.faults.add((*path, found[0]), f"`{found[0]}` cannot be so", found[1])
 
 
 def _settings(name: str, given: dict[str, Any], path: Path, known: Known) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """What can be done to a running lab: one vocabulary for `before`, `do`, `after`, `sabotage`, `undo` and `solution`.
 
-Owns the actions' models and which of them a mapping is, by its keys: set, cut, restore, move, power, else nodes with commands.
+Owns the actions' models and which of them a mapping is, by its keys: set, cut, restore, impair, clear, move, power, else
+nodes with commands.
 """
 
 from collections.abc import Mapping
@@ -9,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, Discriminator, Field, Tag
 from typing_extensions import TypeAliasType
 
+from labctl.lab.impairments import ImpairmentKeys
 from labctl.lab.short_forms import ACTION_WORDS, as_action, as_command, as_list, by_node
 from labctl.lab.values import MOVE, Command, Duration, EndName, Flag, Name, NodeKey, Strict
 
@@ -73,6 +75,19 @@ class RestoreLink(Strict):
     restore: EndName = Field(description="the interface")
 
 
+class ImpairLink(Strict, ImpairmentKeys):
+    """Make a link worse: `{impair: r1:eth1, delay: 30ms, loss: 1%}`, in each direction. What is not named stays as it is."""
+
+    impair: EndName = Field(description="the interface; the cable's other end is impaired too")
+    one_way: Flag = Field(default=False, description="only what leaves this interface")
+
+
+class ClearLink(Strict):
+    """Make a link as the lab file says again."""
+
+    clear: EndName = Field(description="the interface; the cable's other end is cleared too")
+
+
 class MoveLink(Strict):
     """Move a cable's end: `{move: pc1:eth1 -> sw1:port4}` plugs what pc1:eth1 is wired to into sw1:port4."""
 
@@ -96,6 +111,8 @@ _KINDS = {
     "set": "SetSettings",
     "cut": "CutLink",
     "restore": "RestoreLink",
+    "impair": "ImpairLink",
+    "clear": "ClearLink",
     "move": "MoveLink",
     "power": "Power",
     "commands": "OnNodes",
@@ -108,12 +125,16 @@ def _action_kind(value: Any) -> str | None:
     return _KINDS[next(word for word in ACTION_WORDS if word in value)] if isinstance(value, Mapping) else None
 
 
-ActionShort = TypeAliasType("ActionShort", SetSettings | CutLink | RestoreLink | MoveLink | Power | dict[NodeKey, CommandShort])
+ActionShort = TypeAliasType(
+    "ActionShort", SetSettings | CutLink | RestoreLink | ImpairLink | ClearLink | MoveLink | Power | dict[NodeKey, CommandShort]
+)
 Action = Annotated[
     Annotated[OnNodes, Tag("OnNodes")]
     | Annotated[SetSettings, Tag("SetSettings")]
     | Annotated[CutLink, Tag("CutLink")]
     | Annotated[RestoreLink, Tag("RestoreLink")]
+    | Annotated[ImpairLink, Tag("ImpairLink")]
+    | Annotated[ClearLink, Tag("ClearLink")]
     | Annotated[MoveLink, Tag("MoveLink")]
     | Annotated[Power, Tag("Power")],
     Discriminator(_action_kind, custom_error_type="action_kind", custom_error_message="not an action"),

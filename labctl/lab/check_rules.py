@@ -12,6 +12,7 @@ from labctl.lab.known import Known
 from labctl.lab.model import Check, LabFile, Sabotage
 from labctl.lab.observation_rules import is_absence, judge_observation
 from labctl.lab.observations import Observation
+from labctl.lab.scenario_rules import judge_check, judge_seen
 from labctl.lab.topology import End, Interface
 from labctl.lab.tree import Path
 from labctl.lab.words import meant
@@ -23,6 +24,7 @@ def read_ready(
     known = Known.of(nodes, interfaces, [], faults)
     for number, seen in enumerate(model.ready):
         judge_observation(seen, ("ready", number), known, None)
+        judge_seen(seen, ("ready", number), None, known)
     return model.ready
 
 
@@ -45,6 +47,7 @@ def read_checks(
             faults.add((*path, "id"), f"check `{check.id}` stands here twice", f"first in line {line}")
         _variant(check, path, model, faults)
         _observations(check, path, known)
+        judge_check(check, path, model.scenarios, known)
         _task(check, path, faults)
         checks.append(_read(check, path, known))
     return tuple(checks)

@@ -20,6 +20,7 @@ from labctl.lab.addresses import (
 from labctl.lab.draft_links import DraftLink, is_own, why_no_cable
 from labctl.lab.draft_nodes import DraftNode
 from labctl.lab.faults import Faults
+from labctl.lab.impairments import NONE
 from labctl.lab.model import LabFile
 from labctl.lab.settings import filled, read_settings
 from labctl.lab.topology import MAX_INTERFACES, End, Interface, Route
@@ -31,7 +32,7 @@ def draft_interfaces(
     file: LabFile, nodes: dict[str, DraftNode], links: list[DraftLink], faults: Faults
 ) -> dict[str, tuple[Interface, ...]]:
     """All interfaces by node, complete."""
-    cabled = {end: link.settings.get(end, {}) for link in links for end in (link.a, link.b)}
+    cabled = {end: link for link in links for end in (link.a, link.b)}
     for key in file.addresses:
         if key not in nodes:
             why = "each node has addresses of its own" if is_range(key) else ""
@@ -46,9 +47,7 @@ def draft_interfaces(
     return made
 
 
-def _of_node(
-    node: DraftNode, file: LabFile, cabled: Mapping[End, dict[str, Any]], wired: set[str], faults: Faults
-) -> tuple[Interface, ...]:
+def _of_node(node: DraftNode, file: LabFile, cabled: Mapping[End, DraftLink], wired: set[str], faults: Faults) -> tuple[Interface, ...]:
     nics = sorted(wired | set(_ports(node, wired, faults)), key=natural)
     if len(nics) > MAX_INTERFACES:
         faults.add(node.path, f"node {node.name} has {len(nics)} network cards", f"at most {MAX_INTERFACES}", key=True)
@@ -59,8 +58,10 @@ def _of_node(
     interfaces = []
     for port, name in enumerate(nics):
         mac = literal.get(name) or mac_of(seed, node.index, port)
-        settings = _port_settings(node, name, cabled.get(End(node.name, name), {}))
-        interfaces.append(Interface(name, mac, addresses.get(name, ()), settings))
+        end = End(node.name, name)
+        link = cabled.get(end)
+        settings = _port_settings(node, name, link.settings.get(end, {}) if link else {})
+        interfaces.append(Interface(name, mac, addresses.get(name, ()), settings, link.impairment if link else NONE))
     others = [Interface(name, None, own, {}) for name, own in addresses.items() if name not in nics]
     for path in node.port_places:
         if path[-1] not in nics:

@@ -11,6 +11,7 @@ from typing import Any
 
 from labctl.lab.draft_nodes import DraftNode
 from labctl.lab.faults import Faults
+from labctl.lab.impairments import NONE, Impairment, impairment_of, why_impossible
 from labctl.lab.model import LabFile, LinkEntry
 from labctl.lab.roles import Role
 from labctl.lab.settings import read_settings
@@ -24,12 +25,13 @@ NOT_FOR_CABLES = frozenset(("lo", "all", "default", "mgmt"))  # the kernel's wor
 
 @dataclass
 class DraftLink:
-    """A cable between two ends that exist, and the settings it gives to each."""
+    """A cable between two ends that exist, the settings it gives to each, and what it does to frames in each direction."""
 
     path: Path
     a: End
     b: End
     settings: dict[End, dict[str, Any]] = field(default_factory=dict)
+    impairment: Impairment = NONE
 
 
 def draft_links(file: LabFile, nodes: dict[str, DraftNode], faults: Faults) -> list[DraftLink]:
@@ -42,6 +44,10 @@ def draft_links(file: LabFile, nodes: dict[str, DraftNode], faults: Faults) -> l
             continue
         link = DraftLink(path, *ends)
         _settings(link, entry.model_extra or {}, nodes, faults)
+        link.impairment = impairment_of(entry)
+        if found := why_impossible(link.impairment):
+            faults.add((*path, found[0]), f"`{found[0]}` cannot be so", found[1])
+            link.impairment = NONE
         links.append(link)
     return links
 

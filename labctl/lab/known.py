@@ -3,11 +3,13 @@
 Owns the sentences "no node …" and "no interface …", with what was probably meant.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from labctl.lab.draft_links import DraftLink, is_own
 from labctl.lab.draft_nodes import DraftNode
 from labctl.lab.faults import Faults
+from labctl.lab.impairments import Impairment
 from labctl.lab.topology import End, Interface
 from labctl.lab.tree import Path
 from labctl.lab.words import close, meant
@@ -20,13 +22,15 @@ class Known:
     nodes: dict[str, DraftNode]
     interfaces: dict[str, tuple[Interface, ...]]
     cabled: frozenset[End]
+    impairments: Mapping[End, Impairment]
     faults: Faults
 
     @classmethod
     def of(
         cls, nodes: dict[str, DraftNode], interfaces: dict[str, tuple[Interface, ...]], links: list[DraftLink], faults: Faults
     ) -> "Known":
-        return cls(nodes, interfaces, frozenset(end for link in links for end in (link.a, link.b)), faults)
+        ends = {end: link.impairment for link in links for end in (link.a, link.b)}
+        return cls(nodes, interfaces, frozenset(ends), ends, faults)
 
     def node(self, name: str, path: Path, *, key: bool = False, or_words: tuple[str, ...] = ()) -> DraftNode | None:
         """The node, or a fault; `or_words` could have been meant as well."""

@@ -17,6 +17,7 @@ from labctl.lab.faults import Faults, load_error, shown
 from labctl.lab.load_role import load_role, role_names
 from labctl.lab.model import LabFile, LinkEntry, NodeEntry
 from labctl.lab.read_model import read_model
+from labctl.lab.scenario_rules import read_scenarios
 from labctl.lab.segments import segments_of
 from labctl.lab.topology import End, Interface, Lab, Link, Node
 from labctl.lab.tree import Path as TreePath
@@ -137,6 +138,7 @@ def _resolve(model: LabFile, keys: list[str], file: Path, variant: str, faults: 
         ready=read_ready(model, nodes, interfaces, faults),
         checks=read_checks(model, nodes, interfaces, links, faults),
         digest="",
+        scenarios=read_scenarios(model, nodes, interfaces, links, faults),
     )
 
 

@@ -13,7 +13,9 @@ from labctl.lab.actions import (
     Action,
     Actions,
     ActionShort,
+    ClearLink,
     CutLink,
+    ImpairLink,
     MoveLink,
     OnNodes,
     Power,
@@ -22,11 +24,14 @@ from labctl.lab.actions import (
     SetSettings,
     StartCommand,
 )
+from labctl.lab.impairments import ImpairmentKeys
 from labctl.lab.observations import (
+    NeighbourSeen,
     Observation,
     Observations,
     OutputSeen,
     PathSeen,
+    ProbeSeen,
     ReachSeen,
     RouteSeen,
     RunSeen,
@@ -34,6 +39,7 @@ from labctl.lab.observations import (
     TextExpectations,
     WireSeen,
 )
+from labctl.lab.scenarios import ScenarioEntry
 from labctl.lab.short_forms import as_content, as_ends, as_list, as_role, as_sabotage, by_node
 from labctl.lab.values import (
     CHECK_ID,
@@ -67,6 +73,7 @@ __all__ = [
     "Action",
     "Between",
     "Check",
+    "ClearLink",
     "Command",
     "Count",
     "CutLink",
@@ -74,10 +81,12 @@ __all__ = [
     "Duration",
     "EndName",
     "FileEntry",
+    "ImpairLink",
     "LabFile",
     "LinkEntry",
     "MoveLink",
     "Name",
+    "NeighbourSeen",
     "NodeEntry",
     "Observation",
     "OnNodes",
@@ -85,6 +94,7 @@ __all__ = [
     "PackageName",
     "PathSeen",
     "Power",
+    "ProbeSeen",
     "ReachSeen",
     "RestoreLink",
     "RouteEntry",
@@ -129,6 +139,7 @@ class Check(Strict):
     variant: str | None = Field(default=None, description="only in this variant")
     before: Actions = Field(default=(), description="done first, outside the captures")
     do: Actions = Field(default=(), description="the stimulus; must succeed")
+    scenario: Name | None = Field(default=None, description="run this scenario, after `do`; its probes can be seen")
     see: Observations = Field(min_length=1, description="what is observed; all of it must hold")
     after: Actions = Field(default=(), description="done last, whatever happened: puts back what `do` changed")
     sabotage: Sabotages = Field(min_length=1, description="each must make an observation fail; every observation must be failed by one")
@@ -183,8 +194,9 @@ class NodeEntry(BaseModel):
 NodeEntryShort = Annotated[NodeEntry, BeforeValidator(as_role, json_schema_input_type=Name | NodeEntry)]
 
 
-class LinkEntry(BaseModel):
-    """A link in its long form. Other keys are settings of the ports, by the roles at its ends: `vlan: 10`."""
+class LinkEntry(ImpairmentKeys):
+    """A link in its long form, with what it does to frames in each direction. Other keys are settings of the ports, by the roles at its
+    ends: `vlan: 10`."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
     ends: str = Field(description="pc1:eth1 -- sw1:port1")
@@ -209,4 +221,5 @@ class LabFile(Strict):
     )
     ready: Observations = Field(default=(), description="the lab is up once all of these hold")
     variants: dict[Name, Variant] = Field(default_factory=dict, description="variant → node → settings that differ")
+    scenarios: dict[Name, ScenarioEntry] = Field(default_factory=dict, description="name → timeline of faults, with probes")
     checks: tuple[Check, ...] = Field(default=(), description="what the lesson says, proven")

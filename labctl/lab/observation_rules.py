@@ -7,11 +7,22 @@ satisfy the observation.
 import re
 import warnings
 
-from labctl.lab.addresses import parse_address, parse_network
+from labctl.lab.addresses import parse_address, parse_mac, parse_network
 from labctl.lab.known import Known
-from labctl.lab.observations import Observation, OutputSeen, PathSeen, ReachSeen, RouteSeen, RunSeen, TextExpectations, WireSeen
+from labctl.lab.observations import (
+    NeighbourSeen,
+    Observation,
+    OutputSeen,
+    PathSeen,
+    ProbeSeen,
+    ReachSeen,
+    RouteSeen,
+    RunSeen,
+    TextExpectations,
+    WireSeen,
+)
 from labctl.lab.tree import Path
-from labctl.lab.values import Between, Count, Distinct
+from labctl.lab.values import END, Between, Count, Distinct
 from labctl.lab.words import meant
 
 TEXT_KEYS = ("equals", "contains", "lacks", "matches", "rows", "json_values")
@@ -23,17 +34,23 @@ def judge_observation(seen: Observation, path: Path, known: Known, printing: fro
         case RunSeen():
             known.node(seen.node, (*path, "node"))
             _texts(seen, path, known)
+            if seen.compared and printing is None:
+                known.faults.add(
+                    (*path, "compared"), "`compared` outside a check", "there is no `do` before which it could have been asked"
+                )
         case OutputSeen():
             _output(seen, path, known, printing)
         case WireSeen():
             _wire(seen, path, known, printing)
         case ReachSeen():
-            _towards(seen.reach, (*path, "reach"), known, urls=seen.by == "http")
+            judge_target(seen.reach, (*path, "reach"), known, urls=seen.by == "http")
             _port(seen.by, (*path, "by"), known)
         case RouteSeen():
             _route(seen, path, known)
+        case NeighbourSeen():
+            _neighbour(seen, path, known)
         case PathSeen():
-            _towards(seen.path, (*path, "path"), known, urls=False)
+            judge_target(seen.path, (*path, "path"), known, urls=False)
             for number, name in enumerate(seen.via):
                 known.node(name, (*path, "via", number))
 
@@ -43,14 +60,16 @@ def is_absence(seen: Observation) -> bool:
     match seen:
         case ReachSeen():
             return seen.fails
-        case RouteSeen():
+        case RouteSeen() | NeighbourSeen():
             return seen.absent
         case WireSeen():
             return not _expects_nothing(seen) and not _some_frames(seen)
         case RunSeen():
-            return seen.fails or _no_text(seen)
+            return seen.fails or (seen.compared == "same" and not _some_text(seen)) or _no_text(seen)
         case OutputSeen():
             return _no_text(seen)
+        case ProbeSeen():
+            return _no_answers(seen)
     return False
 
 
@@ -68,9 +87,17 @@ def _some_frames(seen: WireSeen) -> bool:
 
 def _no_text(seen: TextExpectations) -> bool:
     """Whether something is expected not to be there, and nothing to be there."""
+    return not _some_text(seen) and (seen.lacks is not None or seen.rows is not None or seen.equals is not None)
+
+
+def _some_text(seen: TextExpectations) -> bool:
     present = bool(seen.contains or seen.matches or seen.json_values or (seen.equals or "").strip())
-    present = present or (seen.rows is not None and not _holds(seen.rows, 0))
-    return not present and (seen.lacks is not None or seen.rows is not None or seen.equals is not None)
+    return present or (seen.rows is not None and not _holds(seen.rows, 0))
+
+
+def _no_answers(seen: ProbeSeen) -> bool:
+    """Whether a probe that is never answered would do: then all is lost, in one gap."""
+    return seen.at_most is None if seen.probe != "answers" else not (seen.at_least or "0").strip("0.")
 
 
 def _holds(count: Count, number: int) -> bool:
@@ -129,8 +156,8 @@ def _damaged(path: Path, known: Known) -> bool:
     return known.faults.tree.at(path).damaged
 
 
-def _towards(text: str, path: Path, known: Known, *, urls: bool) -> None:
-    """`pc1 -> 192.168.1.12`: a node, then an address, another node, or (for http) a URL."""
+def judge_target(text: str, path: Path, known: Known, *, urls: bool) -> None:
+    """Adds faults to `pc1 -> 192.168.1.12`: a node, then an address, another node, or (for http) a URL."""
     node, target = text.split(" -> ")
     known.node(node, path)
     if target in known.nodes or (urls and re.fullmatch(r"https?://[^\s'\"`$\\]+", target)):
@@ -163,6 +190,25 @@ def _route(seen: RouteSeen, path: Path, known: Known) -> None:
             parse_address(seen.next_hop)
         except ValueError as error:
             known.faults.add((*path, "next_hop"), str(error))
+
+
+def _neighbour(seen: NeighbourSeen, path: Path, known: Known) -> None:
+    for name, address in seen.neighbour.items():
+        here = (*path, "neighbour", name)
+        if known.node(name, here, key=True) and seen.interface and seen.interface not in _names(known, name):
+            hint = meant(seen.interface, _names(known, name))
+            known.faults.add((*path, "interface"), f"node {name} has no interface `{seen.interface}`", "", hint)
+        try:
+            parse_address(address)
+        except ValueError as error:
+            known.faults.add(here, str(error))
+    if seen.mac is not None and re.fullmatch(END[1:-1], seen.mac):
+        known.end(seen.mac, (*path, "mac"))
+    elif seen.mac is not None:
+        try:
+            parse_mac(seen.mac)
+        except ValueError as error:
+            known.faults.add((*path, "mac"), str(error), "a MAC address or an interface like pc2:eth1 is wanted")
 
 
 def _names(known: Known, node: str) -> list[str]:

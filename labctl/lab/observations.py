@@ -4,7 +4,7 @@ Owns the observations' models. What to run for them is `check/ask.py`'s, what th
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, Discriminator, Field, Tag
 
@@ -12,11 +12,13 @@ from labctl.lab.short_forms import as_core, as_list, by_node
 from labctl.lab.values import (
     REACH_BY,
     TOWARDS,
+    WINDOW,
     Command,
     Count,
     Duration,
     EndName,
     FieldValues,
+    Figure,
     Flag,
     Name,
     NodeKey,
@@ -35,6 +37,14 @@ class Seen(Strict):
     within: Duration | None = Field(default=None, description="look again until it holds, this long at most")
 
 
+class Asked(Seen):
+    """What a node can be asked again and again."""
+
+    during: Annotated[str, Field(pattern=WINDOW)] | None = Field(
+        default=None, description="window of the check's scenario, as in 10s..18s: every look that ends in it must hold, and one must"
+    )
+
+
 class TextExpectations(Seen):
     """Expectations on a text; all that are given must hold."""
 
@@ -48,12 +58,15 @@ class TextExpectations(Seen):
     )
 
 
-class RunSeen(TextExpectations):
+class RunSeen(TextExpectations, Asked):
     """Ask a node: run a command and judge its status and what it prints."""
 
     node: Name = Field(description="where")
     run: Command
     fails: Flag = Field(default=False, description="it must end with a status that is not 0")
+    compared: Literal["same", "different", "more", "less"] | None = Field(
+        default=None, description="with what it printed before `do`: the text, or (more, less) the first number in it"
+    )
 
 
 class OutputSeen(TextExpectations):
@@ -72,7 +85,7 @@ class WireSeen(Seen):
     same_bytes_as: EndName | None = Field(default=None, description="the matching frames, byte for byte, as on that wire")
 
 
-class ReachSeen(Seen):
+class ReachSeen(Asked):
     """Whether one node reaches an address: `{reach: pc1 -> 192.168.1.12, by: ping}`."""
 
     reach: Annotated[str, Field(pattern=TOWARDS)] = Field(description="node -> address")
@@ -80,7 +93,7 @@ class ReachSeen(Seen):
     fails: Flag = Field(default=False, description="it must not be reached")
 
 
-class RouteSeen(Seen):
+class RouteSeen(Asked):
     """An entry of the routing tables: `{route: {r1: 10.3.0.0/24}, next_hop: 10.0.12.2}`."""
 
     route: Annotated[
@@ -94,11 +107,36 @@ class RouteSeen(Seen):
     absent: Flag = Field(default=False, description="there must be no such route")
 
 
-class PathSeen(Seen):
+class NeighbourSeen(Asked):
+    """An entry of the tables of neighbours (ARP, IPv6 neighbour discovery): `{neighbour: {pc1: 192.168.1.12}, mac: pc2:eth1}`."""
+
+    neighbour: Annotated[
+        dict[Name, str],
+        Field(min_length=1),
+        BeforeValidator(by_node, json_schema_input_type=dict[NodeKey, str]),
+    ] = Field(description="node → address of the neighbour")
+    mac: str | None = Field(default=None, description="its MAC address, or the interface that has it, as in pc2:eth1")
+    interface: str | None = Field(default=None, description="interface behind which it is")
+    absent: Flag = Field(default=False, description="its MAC address must not be known")
+
+
+class PathSeen(Asked):
     """The way packets take: the nodes between, in order, found by traceroute: `{path: h1 -> 10.3.0.10, via: [r1, r2]}`."""
 
     path: Annotated[str, Field(pattern=TOWARDS)] = Field(description="node -> address")
     via: list[Name] = Field(description="the nodes it goes through, in order; an empty list: none")
+
+
+class ProbeSeen(Seen):
+    """What a probe of the check's scenario saw: `{probe: longest_gap, at_most: 2s}`."""
+
+    probe: Literal["longest_gap", "loss", "answers"] = Field(
+        description="longest time without an answer (from the first lost to the next answered), share lost, number of answers"
+    )
+    of: Name | None = Field(default=None, description="which probe; needless where the scenario has one")
+    at_least: Figure | None = Field(default=None, description="no less than this: 2s, 5% or a number")
+    at_most: Figure | None = Field(default=None, description="no more than this")
+    during: Annotated[str, Field(pattern=WINDOW)] | None = Field(default=None, description="only what was sent then: 10s..18s")
 
 
 _KINDS = {
@@ -107,7 +145,9 @@ _KINDS = {
     "wire": "WireSeen",
     "reach": "ReachSeen",
     "route": "RouteSeen",
+    "neighbour": "NeighbourSeen",
     "path": "PathSeen",
+    "probe": "ProbeSeen",
 }
 OBSERVATION_WORDS = tuple(_KINDS)
 
@@ -124,7 +164,9 @@ Observation = Annotated[
     | Annotated[WireSeen, Tag("WireSeen")]
     | Annotated[ReachSeen, Tag("ReachSeen")]
     | Annotated[RouteSeen, Tag("RouteSeen")]
-    | Annotated[PathSeen, Tag("PathSeen")],
+    | Annotated[NeighbourSeen, Tag("NeighbourSeen")]
+    | Annotated[PathSeen, Tag("PathSeen")]
+    | Annotated[ProbeSeen, Tag("ProbeSeen")],
     Discriminator(_seen_kind, custom_error_type="seen_kind", custom_error_message="not an observation"),
 ]
 Observations = Annotated[tuple[Observation, ...], BeforeValidator(as_list, json_schema_input_type=Observation | tuple[Observation, ...])]

@@ -146,7 +146,15 @@ def hardware_of(node: Node) -> str:
 
 def setup_of(lab: Lab, node: Node) -> str:
     """Fingerprint of all that provisioning writes into a node: its own settings and every node's name and address."""
-    ports = [[port.name, [str(address) for address in port.addresses], dict(port.settings)] for port in node.interfaces]
+    ports = [
+        [
+            port.name,
+            [str(address) for address in port.addresses],
+            dict(port.settings),
+            *([port.impairment.words()] if port.impairment else ()),
+        ]
+        for port in node.interfaces
+    ]
     neighbours = [[other.name, [str(a) for port in other.interfaces for a in port.addresses]] for other in lab.nodes]
     routes = [[route.to, str(route.via)] for route in node.routes]
     role = [node.role.name, dict(node.role.texts), [template.model_dump() for template in node.role.file.templates]]

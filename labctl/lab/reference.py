@@ -16,10 +16,22 @@ SECTIONS = (
     ("Nodes", ("NodeEntry", "RouteEntry", "FileEntry")),
     ("Links", ("LinkEntry",)),
     ("Checks", ("Check", "Sabotage")),
-    ("Actions", ("RunCommand", "StartCommand", "SetSettings", "CutLink", "RestoreLink", "MoveLink", "Power")),
+    ("Scenarios", ("ScenarioEntry", "PingProbe", "HttpProbe", "Moment")),
+    ("Actions", ("RunCommand", "StartCommand", "SetSettings", "CutLink", "RestoreLink", "ImpairLink", "ClearLink", "MoveLink", "Power")),
     (
         "Observations",
-        ("Seen", "RunSeen", "OutputSeen", "TextExpectations", "WireSeen", "ReachSeen", "RouteSeen", "PathSeen"),
+        (
+            "Seen",
+            "RunSeen",
+            "OutputSeen",
+            "TextExpectations",
+            "WireSeen",
+            "ReachSeen",
+            "RouteSeen",
+            "NeighbourSeen",
+            "PathSeen",
+            "ProbeSeen",
+        ),
     ),
     ("Values", ("Text", "Between", "Distinct")),
 )
@@ -37,6 +49,8 @@ CALLED = {
     "SetSettings": "set",
     "CutLink": "cut",
     "RestoreLink": "restore",
+    "ImpairLink": "impair",
+    "ClearLink": "clear",
     "MoveLink": "move",
     "Power": "power",
     "Seen": "every observation",
@@ -46,12 +60,19 @@ CALLED = {
     "WireSeen": "see a wire",
     "ReachSeen": "see who is reached",
     "RouteSeen": "see a route",
+    "NeighbourSeen": "see a neighbour",
     "PathSeen": "see a path",
+    "ProbeSeen": "see a probe",
+    "ScenarioEntry": "scenario",
+    "PingProbe": "ping probe",
+    "HttpProbe": "HTTP probe",
+    "Moment": "moment",
+    "MomentShort": "moment",
     "Text": "text in languages",
     "Between": "count within bounds",
     "Distinct": "number of different values",
 }
-GROUPS = {"ActionShort": "action", **{name: "observation" for name in SECTIONS[5][1]}}
+GROUPS = {"ActionShort": "action", **{name: "observation" for name in SECTIONS[6][1]}}
 ABOUT = {
     "Actions": """One vocabulary for `before`, `do`, `after`, `sabotage`, `undo` and `solution`. `{pc1: ping -c 1 10.0.0.2}` runs a
 command on a node; several nodes in one action act at the same time; a range (`r1..r2: …`) may stand where a node stands as a key.

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from labctl.lab.tree import Plain, core
 from labctl.lab.words import MAX_RANGE, expand
 
-ACTION_WORDS = ("set", "cut", "restore", "move", "power", "commands")
+ACTION_WORDS = ("set", "cut", "restore", "impair", "clear", "move", "power", "commands")
 SABOTAGE_WORDS = frozenset(("actions", "do", "undo", "says", "kills_all"))
 
 

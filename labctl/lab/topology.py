@@ -10,8 +10,11 @@ from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
 from pathlib import Path
 from typing import Any
 
+from labctl.lab.actions import Action
+from labctl.lab.impairments import NONE, Impairment
 from labctl.lab.model import Check, Observation, Text
 from labctl.lab.roles import Role
+from labctl.lab.scenarios import Scenario
 
 MAX_INTERFACES = 16  # ports of the machine's PCI topology less labctl's own (design §5)
 
@@ -35,6 +38,7 @@ class Interface:
     mac: str | None
     addresses: tuple[IPv4Interface | IPv6Interface, ...]
     settings: Mapping[str, Any]  # the role's settings for this port, from the link
+    impairment: Impairment = NONE  # of what leaves it
 
 
 @dataclass(frozen=True)
@@ -117,9 +121,18 @@ class Lab:
     ready: tuple[Observation, ...]
     checks: tuple[Check, ...]
     digest: str
+    scenarios: tuple[Scenario, ...] = ()
 
     def node(self, name: str) -> Node:
         return next(node for node in self.nodes if node.name == name)
+
+    def scenario(self, name: str) -> Scenario:
+        return next(scenario for scenario in self.scenarios if scenario.name == name)
+
+    def actions_of(self, check: Check) -> tuple[Action, ...]:
+        """Everything that a run of the check does, its scenario's timeline too."""
+        played = self.scenario(check.scenario).actions if check.scenario else ()
+        return (*check.before, *check.do, *played, *check.after)
 
     def link_at(self, end: End) -> Link | None:
         return next((link for link in self.links if end in link.ends), None)

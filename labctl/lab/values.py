@@ -24,6 +24,10 @@ PACKAGE = r"^[a-z0-9][a-z0-9+.-]{1,63}$"
 DURATION = r"^[0-9]+(\.[0-9]+)?(ms|s|m)$"
 MEMORY = r"^[0-9]+(MiB|GiB)$"
 MODE = r"^0?[0-7]{3,4}$"
+WINDOW = DURATION[:-1] + r"\.\." + DURATION[1:]
+FIGURE = r"^[0-9]+(\.[0-9]+)?(ms|s|m|%)?$"
+PERCENT = r"^(100|[0-9]{1,2}(\.[0-9]{1,4})?)%$"
+RATE = r"^[1-9][0-9]{0,8}(kbit|mbit|gbit)$"
 
 WORDS_FOR = {
     NAME: "a name is lower-case letters, digits and -, begins with a letter and has at most 20 characters",
@@ -38,6 +42,10 @@ WORDS_FOR = {
     DURATION: "a duration is written like 500ms, 2s or 1m",
     MEMORY: "memory is written like 512MiB or 2GiB",
     MODE: "permissions are octal, like 0644",
+    WINDOW: "a window is written like 10s..18s",
+    FIGURE: "a figure is a duration like 2s, a share like 5%, or a number",
+    PERCENT: "a share is written like 1% or 0.5%, at most 100%",
+    RATE: "a rate is written like 64kbit, 10mbit or 1gbit",
 }
 
 Name = Annotated[str, Field(pattern=NAME, description="lower-case letters, digits and -, at most 20 characters")]
@@ -46,6 +54,7 @@ EndName = Annotated[str, Field(pattern=END, description="node:interface, as in p
 Claim = Annotated[str, Field(pattern=CLAIM, description="section/word, as in 3-3-4/hub")]
 PackageName = Annotated[str, Field(pattern=PACKAGE, description="name of a Debian package, nothing else")]
 Duration = Annotated[str, Field(pattern=DURATION, description="as in 500ms, 2s, 1m")]
+Figure = Annotated[str, Field(pattern=FIGURE, description="as in 2s, 5%, 3")]
 Command = Annotated[str, Field(min_length=1, max_length=65536, description="shell command, run as root in the node by sh")]
 FileMode = Annotated[str, Field(pattern=MODE, description="permissions, octal")]
 Flag = Annotated[bool, Field(strict=True), BeforeValidator(as_value, json_schema_input_type=bool)]
@@ -65,6 +74,15 @@ class Text(Strict):
 
     def in_language(self, language: str) -> str:
         return self.ja if language == "ja" and self.ja else self.en
+
+
+UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0}
+
+
+def seconds_of(duration: str) -> float:
+    """`500ms`, `2s`, `1m` → seconds."""
+    unit = "ms" if duration.endswith("ms") else duration[-1]
+    return float(duration.removesuffix(unit)) * UNITS[unit]
 
 
 Words = Annotated[Text, BeforeValidator(as_text, json_schema_input_type=str | Text)]

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from labctl.check.ask import ask, question, seconds_of
+from labctl.check.ask import ask, question
 from labctl.lab.model import Observation
+from labctl.lab.values import seconds_of
 
 OBSERVATION: TypeAdapter[Observation] = TypeAdapter(Observation)
 

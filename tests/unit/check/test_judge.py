@@ -231,3 +231,59 @@ def test_a_wire_that_was_not_captured_is_an_error() -> None:
     observation = OBSERVATION.validate_python({"wire": "pc1:eth1", "frames": 0})
     assert judge(observation, Evidence(), LAB).state is State.ERROR
     assert judge(observation, Evidence(sight=Sight(trouble=same("no such device"))), LAB).state is State.ERROR
+
+
+# --- neighbours and what was before ---
+
+TABLE = (
+    '[{"dst":"192.168.1.12","dev":"eth1","lladdr":"52:54:00:00:00:12","state":["REACHABLE"]},'
+    '{"dst":"192.168.1.12","dev":"eth2","state":["FAILED"]}]'
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "keys", "state"),
+    [
+        (TABLE, {}, State.PASSED),
+        (TABLE, {"mac": "52:54:00:00:00:12", "interface": "eth1"}, State.PASSED),
+        (TABLE, {"mac": "pc2:eth1"}, State.PASSED),
+        (TABLE, {"mac": "pc3:eth1"}, State.FAILED),
+        (TABLE, {"interface": "eth2"}, State.FAILED),
+        (TABLE, {"absent": True}, State.FAILED),
+        ('[{"dst":"192.168.1.12","dev":"eth1","state":["INCOMPLETE"]}]', {}, State.FAILED),
+        ('[{"dst":"192.168.1.12","dev":"eth1","lladdr":"52:54:00:00:00:12","state":["FAILED"]}]', {"absent": True}, State.PASSED),
+        ("[]", {"absent": True}, State.PASSED),
+        ("", {}, State.FAILED),
+        ("nonsense", {}, State.ERROR),
+        ("{}", {}, State.ERROR),
+    ],
+)
+def test_a_neighbour_is_known_while_its_entry_has_an_answer(text: str, keys: dict[str, Any], state: State) -> None:
+    assert verdict(printed(text), neighbour={"pc1": "192.168.1.12"}, **keys).state is state
+
+
+@pytest.mark.parametrize(
+    ("how", "before", "now", "state"),
+    [
+        ("same", "a\n", "a", State.PASSED),
+        ("same", "a", "b", State.FAILED),
+        ("different", "a", "b", State.PASSED),
+        ("different", "a", "a", State.FAILED),
+        ("more", "rx 9 frames", "rx 10 frames", State.PASSED),
+        ("more", "10", "10", State.FAILED),
+        ("less", "10", "9.5", State.PASSED),
+        ("less", "9", "10", State.FAILED),
+        ("more", "none", "10", State.ERROR),
+    ],
+)
+def test_what_a_command_prints_is_compared_with_what_it_printed_before(how: str, before: str, now: str, state: State) -> None:
+    observation = OBSERVATION.validate_python({"node": "pc1", "run": "x", "compared": how})
+    evidence = Evidence(answers=(printed(now),), earlier=printed(before))
+    assert judge(observation, evidence, LAB).state is state
+
+
+def test_what_was_not_asked_before_cannot_be_compared() -> None:
+    assert verdict(printed("a"), node="pc1", run="x", compared="same").state is State.ERROR
+    observation = OBSERVATION.validate_python({"node": "pc1", "run": "x", "compared": "same"})
+    evidence = Evidence(answers=(printed("a"),), earlier=Answer(trouble=same("the agent does not answer")))
+    assert judge(observation, evidence, LAB).state is State.ERROR

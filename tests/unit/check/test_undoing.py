@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from labctl.check.undoing import Undoing, plan_inverse, plan_task_undoing, plan_undoing, touched
+from labctl.check.undoing import Undoing, plan_inverse, plan_leftovers, plan_task_undoing, plan_undoing, touched
 from labctl.lab.actions import Actions
 from labctl.lab.model import Sabotage
 from tests.unit.engine.fake_lab import switch_lab
@@ -33,6 +33,31 @@ def test_what_changes_nothing_needs_no_inverse() -> None:
     assert inverse({"restore": "pc1:eth1"}) == undone()
     assert inverse({"cut": "pc1:eth1"}, {"cut": "sw1:port1"}) == undone({"restore": "pc1:eth1"})
     assert inverse({"cut": "pc1:eth1"}, {"restore": "sw1:port1"}) == undone({"cut": "sw1:port1"}, {"restore": "pc1:eth1"})
+
+
+def test_an_impaired_link_is_cleared_and_made_what_it_was_by_hand() -> None:
+    worse = {"impair": "pc1:eth1", "delay": "30ms"}
+    assert inverse(worse) == undone({"clear": "pc1:eth1"})
+    both = ({"impair": "pc1:eth1", "one_way": True, "delay": "30ms"}, {"impair": "sw1:port1", "one_way": True, "delay": "30ms"})
+    assert inverse({"impair": "sw1:port1", "loss": "1%"}, done=(worse,)) == undone({"clear": "sw1:port1"}, both[0], both[1])
+    assert inverse({"clear": "pc1:eth1"}, done=(both[0],)) == undone({"clear": "pc1:eth1"}, both[0])
+
+
+def test_what_a_timeline_leaves_changed_is_put_back_and_nothing_else() -> None:
+    assert (
+        plan_leftovers(LAB, actions({"cut": "pc1:eth1"}, {"restore": "pc1:eth1"}, {"pc1": "x"}, {"set": {"sw1": {"learning": False}}}))
+        == ()
+    )
+    changed = (
+        {"cut": "pc1:eth1"},
+        {"impair": "sw1:port2", "loss": "1%"},
+        {"power": {"pc3": "off"}},
+        {"move": "pc3:eth1 -> sw1:port4"},
+        {"impair": "sw1:port3", "loss": "1%"},
+        {"clear": "sw1:port3"},
+    )
+    back = ({"restore": "pc1:eth1"}, {"move": "pc3:eth1 -> sw1:port3"}, {"power": {"pc3": "on"}}, {"clear": "pc2:eth1"})
+    assert plan_leftovers(LAB, actions(*changed)) == actions(*back)
 
 
 def test_moves_are_taken_back_in_the_opposite_order() -> None:

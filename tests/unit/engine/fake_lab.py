@@ -17,12 +17,14 @@ from typing import Any
 from labctl.engine.under_test import PowerState
 from labctl.errors import AgentError, CommandError, TimedOut
 from labctl.guest.agent import Completed
+from labctl.lab.impairments import ImpairmentKeys, impairment_of
 from labctl.lab.model import Check, Observation, Text
 from labctl.lab.roles import Role, RoleFile
 from labctl.lab.topology import End, Interface, Lab, Link, Node
 from tests.unit.check.captures import ECHO_REPLY, ping_frame, write_pcap
 
 HOSTS = ("pc1", "pc2", "pc3")
+PROBE = re.compile(r"ping (\S+) 0 \S+ ([0-9.]+) >(/run/labctl-probe-\w+)")
 BOUNDED = re.compile(r"timeout -k 2 (\S+) (sh -c .*) </dev/null", re.DOTALL)
 
 
@@ -86,8 +88,21 @@ class World:
     table: set[str] = field(default_factory=set)
     off: set[str] = field(default_factory=set)
     cut: set[str] = field(default_factory=set)
+    lossy: set[str] = field(default_factory=set)
     at: dict[str, str] = field(default_factory=lambda: {f"{host}:eth1": f"sw1:port{host[-1]}" for host in HOSTS})
     files: dict[str, set[str]] = field(default_factory=dict)
+
+
+@dataclass
+class Probing:
+    """A probe that runs in a node of the simulation, and what it printed."""
+
+    node: str
+    target: str
+    every_s: float
+    next_s: float
+    number: int = 0
+    lines: list[str] = field(default_factory=list)
 
 
 class FakeLab:
@@ -107,12 +122,17 @@ class FakeLab:
         self._captures_start = captures_start
         self._open: dict[End, list[bytes]] = {}
         self._count = 0
+        self._probes: dict[str, Probing] = {}
 
     # --- the door ---
 
     def run_on(self, node: str, script: str, *, timeout_s: float) -> Completed:
         if node in self.world.off:
             raise AgentError(f"{node}: the agent does not answer")
+        if script.startswith("cat /proc/uptime"):
+            return self._poll(script)
+        if script.startswith("rm -f /run/labctl-probe"):
+            return Completed(0, b"", b"")
         if "systemd-run" in script:
             return self._start(node, script)
         if "systemctl stop" in script:
@@ -142,10 +162,12 @@ class FakeLab:
         self.lab = replace(self.lab, nodes=tuple(nodes))
 
     def cut(self, end: End) -> None:
+        self._advance()
         self.log.append(f"cut {end}")
         self.world.cut.add(self._cable(end))
 
     def restore(self, end: End) -> None:
+        self._advance()
         self.log.append(f"restore {end}")
         self.world.cut.discard(self._cable(end))
 
@@ -153,7 +175,18 @@ class FakeLab:
         self.log.append(f"move {end} -> {to}")
         self.world.at[str(end)] = str(to)
 
+    def impair(self, end: End, changes: ImpairmentKeys, *, one_way: bool) -> None:
+        self._advance()
+        self.log.append(f"impair {end} {impairment_of(changes)}{' one way' if one_way else ''}")
+        self.world.lossy.add(self._cable(end))
+
+    def clear(self, end: End) -> None:
+        self._advance()
+        self.log.append(f"clear {end}")
+        self.world.lossy.discard(self._cable(end))
+
     def power(self, node: str, state: PowerState) -> None:
+        self._advance()
         self.log.append(f"power {node} {state}")
         (self.world.off.add if state == "off" else self.world.off.discard)(node)
 
@@ -205,7 +238,7 @@ class FakeLab:
 
     def _passes(self, host: str) -> bool:
         world = self.world
-        return not world.broken and not {host, "sw1"} & world.off and f"{host}:eth1" not in world.cut
+        return not world.broken and not {host, "sw1"} & world.off and f"{host}:eth1" not in world.cut | world.lossy
 
     def _table(self, node: str, rest: str) -> Completed:
         rows = sorted(self.world.table)
@@ -244,7 +277,28 @@ class FakeLab:
         assert unit is not None
         self.background[unit[1]] = node
         self.log.append(f"start on {node}")
+        if (probe := PROBE.search(script)) is not None:
+            target = next(host for host in HOSTS if address(host) == probe[1])
+            self._probes[probe[3]] = Probing(node, target, float(probe[2]), time.monotonic())
         return Completed(0, b"", b"")
+
+    # --- probes: each sends on time, and is answered if its way is whole at that time ---
+
+    def _advance(self) -> None:
+        now = time.monotonic()
+        for probe in self._probes.values():
+            while probe.next_s <= now:
+                probe.lines.append(f"s {probe.number} {probe.next_s:.6f}")
+                if self._passes(probe.node) and self._passes(probe.target):
+                    probe.lines.append(f"a {probe.number} {probe.next_s + 0.001:.6f}")
+                probe.number += 1
+                probe.next_s += probe.every_s
+
+    def _poll(self, script: str) -> Completed:
+        self._advance()
+        place, file = re.fullmatch(r"cat /proc/uptime; tail -c \+(\d+) (\S+)", script).groups()  # type: ignore[union-attr]
+        text = "".join(f"{line}\n" for line in self._probes[file].lines)
+        return Completed(0, f"{time.monotonic():.2f} 1.00\n{text[int(place) - 1 :]}".encode(), b"")
 
     def _stop(self, node: str, script: str) -> Completed:
         unit = re.search(r"systemctl stop (\S+)\.service", script)

@@ -176,3 +176,11 @@ def test_a_lab_is_ready_once_everything_holds(tmp_path: Path) -> None:
     assert "pc1: `have x` succeeds: it ended with status 1" in late.value.why
     target.world.files["pc1"] = {"x"}
     wait_ready(target, timeout_s=5)
+
+
+def test_what_is_compared_is_asked_before_the_stimulus_and_after_it(tmp_path: Path) -> None:
+    see = [{"node": "sw1", "run": "table", "compared": "different"}, {"node": "pc3", "run": "have x", "compared": "same"}]
+    one = check("learns", do={"pc1": "ping -c 1 192.168.1.12"}, see=see, sabotage={"cut": "pc1:eth1"})
+    lab = FakeLab(switch_lab(one), tmp_path)
+    assert [seen.state for seen in run_check(lab, one).observations] == [State.PASSED, State.FAILED], "pc3 has no x: its status is 1"
+    assert [seen.state for seen in run_check(lab, one).observations][0] is State.FAILED, "the table is known by now"

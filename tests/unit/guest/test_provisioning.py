@@ -74,7 +74,8 @@ def test_sh_finds_no_fault_in_the_steps_of_any_role(case: str, load_text: LoadTe
     rendered = render_lab(lab, run)
     for first in (True, False):
         steps = render_steps(lab, lab.node("one"), identity, rendered, first=first)
-        assert [step.name for step in steps] == ["identity", f"role {lab.node('one').role.name}", "ready"]
+        names = ["identity", f"role {lab.node('one').role.name}", "ready", *([] if first else ["impairments"])]
+        assert [step.name for step in steps] == names
         for step in steps:
             checked = subprocess.run(("sh", "-n"), input=step.script, capture_output=True, text=True, check=False)
             assert (checked.returncode, checked.stderr) == (0, "")

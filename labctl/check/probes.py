@@ -1,0 +1,141 @@
+"""What probes saw while a scenario ran: answers, losses, gaps; and what it says about an observation. Pure data and counting.
+
+Owns the meaning of a gap: from the first probe that was lost to the next that was answered, or to the end; so a fault of T seconds shows
+as T, give or take the interval.
+"""
+
+from dataclasses import dataclass, replace
+
+from labctl.check.wording import both
+from labctl.lab.model import ProbeSeen, Text
+from labctl.lab.values import seconds_of
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A probe: when it was sent, in seconds since the scenario began, and when its answer came."""
+
+    sent_s: float
+    answered_s: float | None = None
+
+    @property
+    def round_trip_ms(self) -> float | None:
+        return None if self.answered_s is None else (self.answered_s - self.sent_s) * 1000
+
+
+@dataclass(frozen=True)
+class Gap:
+    from_s: float
+    to_s: float
+
+    @property
+    def seconds(self) -> float:
+        return self.to_s - self.from_s
+
+
+@dataclass(frozen=True)
+class ProbeRecord:
+    """All samples of one probe within `from_s`…`to_s`, in the order of sending."""
+
+    name: str
+    words: str
+    every_s: float
+    samples: tuple[Sample, ...]
+    to_s: float
+    from_s: float = 0.0
+
+    @property
+    def answered(self) -> int:
+        return sum(sample.answered_s is not None for sample in self.samples)
+
+    @property
+    def loss_percent(self) -> float:
+        return 100 * (1 - self.answered / len(self.samples)) if self.samples else 0.0
+
+    @property
+    def gaps(self) -> tuple[Gap, ...]:
+        found: list[Gap] = []
+        began: float | None = None
+        for sample in self.samples:
+            if sample.answered_s is None:
+                began = sample.sent_s if began is None else began
+            elif began is not None:
+                found.append(Gap(began, sample.sent_s))
+                began = None
+        return (*found, Gap(began, self.to_s)) if began is not None else tuple(found)
+
+    @property
+    def longest_gap_s(self) -> float:
+        return max((gap.seconds for gap in self.gaps), default=0.0)
+
+    def within(self, from_s: float, to_s: float) -> "ProbeRecord":
+        """Only what was sent in a window."""
+        kept = tuple(sample for sample in self.samples if from_s <= sample.sent_s < to_s)
+        return replace(self, samples=kept, from_s=from_s, to_s=to_s)
+
+
+@dataclass(frozen=True)
+class Happening:
+    """A moment of the timeline: when it should be, when it began and was done, what went wrong."""
+
+    at_s: float
+    began_s: float
+    done_s: float
+    says: Text
+    trouble: Text | None = None
+
+
+@dataclass(frozen=True)
+class ScenarioRun:
+    """What came of a scenario, once."""
+
+    name: str
+    says: Text
+    end_s: float
+    happenings: tuple[Happening, ...]
+    probes: tuple[ProbeRecord, ...]
+
+    @property
+    def troubles(self) -> tuple[Text, ...]:
+        return tuple(one.trouble for one in self.happenings if one.trouble is not None)
+
+
+def window_of(text: str) -> tuple[float, float]:
+    """`10s..18s` → seconds."""
+    first, _, last = text.partition("..")
+    return seconds_of(first), seconds_of(last)
+
+
+def look_at_probe(observation: ProbeSeen, run: ScenarioRun) -> tuple[bool, Text] | None:
+    """Whether the figure is within its bounds, and what it is; None if nothing was sent."""
+    record = next((one for one in run.probes if observation.of in (None, one.name)), None)
+    if record is not None and observation.during is not None:
+        record = record.within(*window_of(observation.during))
+    if record is None or not record.samples:
+        return None
+    figure = figure_of(observation, record)
+    low, high = (None if text is None else figure_in(text) for text in (observation.at_least, observation.at_most))
+    held = (low is None or figure >= low) and (high is None or figure <= high)
+    return held, _seen(observation, figure, record)
+
+
+def figure_of(observation: ProbeSeen, record: ProbeRecord) -> float:
+    return {"longest_gap": record.longest_gap_s, "loss": record.loss_percent, "answers": float(record.answered)}[observation.probe]
+
+
+def figure_in(text: str) -> float:
+    """`2s` → 2 seconds, `5%` → 5, `3` → 3."""
+    return seconds_of(text) if text.endswith("s") or text.endswith("m") else float(text.rstrip("%"))
+
+
+def _seen(observation: ProbeSeen, figure: float, record: ProbeRecord) -> Text:
+    counts = f"{record.answered}/{len(record.samples)}"
+    match observation.probe:
+        case "longest_gap":
+            worst = max(record.gaps, key=lambda gap: gap.seconds, default=None)
+            place = f" ({worst.from_s:.1f} s … {worst.to_s:.1f} s)" if worst else ""
+            return both(f"{figure:.1f} s without an answer{place}, {counts} answered", f"無応答 {figure:.1f} 秒{place}、応答 {counts}")
+        case "loss":
+            return both(f"{figure:.1f} % lost, {counts} answered", f"損失 {figure:.1f} %、応答 {counts}")
+        case _:
+            return both(f"{counts} answered", f"応答 {counts}")

@@ -1,0 +1,95 @@
+"""Impairments of links in a node: netem on what leaves an interface, and the interface's MTU. Pure.
+
+Owns the file that keeps them over a reboot, the unit that runs it, and the script that brings a running node to it. The kernel of the
+host has no netem, the guests' has: so each end impairs what it sends (tc-netem(8)).
+"""
+
+import math
+
+from labctl.guest.bundle import GuestFile, render_bundle
+from labctl.lab.impairments import Impairment
+from labctl.lab.topology import Node
+from labctl.lab.values import seconds_of
+
+IMPAIR_S = 20.0
+FILE = "/etc/network/impairments"
+UNIT = "/etc/systemd/system/link-impairments.service"
+WANTED = "/etc/systemd/system/multi-user.target.wants/link-impairments.service"
+HEAD = "# What befalls frames that leave by these interfaces, tc-netem(8), and how large packets are. Written by labctl, run at boot.\n"
+UNIT_TEXT = f"""\
+# Impairments of links, after the interfaces are up; a node that answers has them.
+[Unit]
+After=networking.service
+Before=qemu-guest-agent.service
+ConditionPathExists={FILE}
+[Service]
+Type=oneshot
+ExecStart=/bin/sh -eu {FILE}
+"""
+WAITING_FRAMES = 1000  # as txqueuelen of an Ethernet interface
+FRAMES_A_SECOND = 100_000  # a delay must hold all that arrives meanwhile
+MTU = 1500
+
+# A queue is made anew only where its line differs: what waits in another one stays. One that a role or a person made is not ours to take.
+SCRIPT = """\
+old=$LABCTL_BEFORE{file} new={file}
+[ -e "$old" ] || [ -e "$new" ] || exit 0
+for nic in {nics}; do
+  before=$(grep -s " dev $nic " "$old" || true)
+  after=$(grep -s " dev $nic " "$new" || true)
+  case "$(tc qdisc show dev "$nic" root)" in
+    ''|*' noqueue '*|*' pfifo_fast '*|*' fq_codel '*|*' mq '*|*' pfifo '*) there=no ;;
+    *' netem '*) there=yes ;;
+    *) there=other ;;
+  esac
+  [ "$before" != "$after" ] || [ $there = no ] || continue
+  case $there$after in other*netem*) echo "$nic has a queue of its own: $(tc qdisc show dev "$nic" root)"; exit 1 ;; esac
+  [ $there != yes ] || tc qdisc del dev "$nic" root
+  case $before in *' mtu '*) ip link set dev "$nic" mtu {mtu} ;; esac
+  printf '%s\\n' "$after" | sh -eu
+done
+if [ -e "$new" ]; then ln -sf {unit} {wanted}; else rm -f {wanted}; fi
+"""
+
+
+def render_impairing(node: Node) -> str:
+    """A script that makes the running node, and its next boots, impair what the lab says and nothing else. It may run again."""
+    files = impairment_files(node)
+    removed = () if files else (FILE, UNIT)
+    return render_bundle(f"{node.name}: impairments", files, apply_script(node), first=False, removed=removed)
+
+
+def apply_script(node: Node) -> str:
+    """The script that brings queues and MTUs to the file, knowing what the file said before."""
+    return SCRIPT.format(file=FILE, nics=" ".join(port.name for port in node.nics), mtu=MTU, unit=UNIT, wanted=WANTED)
+
+
+def impairment_files(node: Node) -> tuple[GuestFile, ...]:
+    lines = [line for port in node.nics for line in impairment_lines(port.name, port.impairment)]
+    if not lines:
+        return ()
+    return GuestFile(FILE, (HEAD + "\n".join(lines) + "\n").encode()), GuestFile(UNIT, UNIT_TEXT.encode())
+
+
+def impairment_lines(interface: str, impairment: Impairment) -> tuple[str, ...]:
+    """Commands that do it, after a boot; each names the interface between blanks, behind `dev`."""
+    queue = _netem(impairment)
+    lines = [f"tc qdisc add dev {interface} root netem {queue}"] if queue else []
+    return (*lines, *((f"ip link set dev {interface} mtu {impairment.mtu}",) if impairment.mtu else ()))
+
+
+def _netem(impairment: Impairment) -> str:
+    """netem's words, in the order of its man page; empty for nothing."""
+    words = []
+    if impairment.delay is not None:
+        words.append(f"delay {_ms(impairment.delay)}" + (f" {_ms(impairment.jitter)}" if impairment.jitter else ""))
+    words += [f"{key} {value}" for key in ("loss", "corrupt", "duplicate", "reorder", "rate") if (value := getattr(impairment, key))]
+    if not words:
+        return ""
+    waiting = WAITING_FRAMES + (math.ceil(seconds_of(impairment.delay) * FRAMES_A_SECOND) if impairment.delay else 0)
+    return " ".join([f"limit {waiting}", *words])
+
+
+def _ms(duration: str) -> str:
+    """tc knows no minutes, and takes a number without a unit for microseconds."""
+    return f"{seconds_of(duration) * 1000:g}ms"
