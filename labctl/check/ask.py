@@ -13,6 +13,7 @@ from labctl.lab.model import NeighbourSeen, Observation, OutputSeen, PathSeen, P
 RUN_S = 30.0
 LOOK_S = 20.0
 HOPS_MORE = 4  # how far beyond the expected path traceroute looks
+DEFAULT = {"default": "0.0.0.0/0"}  # FRR knows no word for it
 DNS_ROOT_QUERY = "6c61010000010000000000000000020001"  # RFC 1035, 4.1: recursion desired, one question: `.` NS IN
 PLAIN_PROBE = b"labctl\n".hex()
 UDP_PROBE = """import errno, socket, sys
@@ -54,7 +55,8 @@ def ask(observation: Observation, time_scale: float = 1.0) -> tuple[Question, ..
             node, address = towards(observation.reach)
             return (question(node, _reach(address, observation.by, time_scale), LOOK_S * time_scale),)
         case RouteSeen():
-            return tuple(question(node, _route(to), LOOK_S * time_scale) for node, to in observation.route.items())
+            command = _route if observation.source is None else _frr_route
+            return tuple(question(node, command(to), LOOK_S * time_scale) for node, to in observation.route.items())
         case NeighbourSeen():
             return tuple(question(node, _neighbour(to), LOOK_S * time_scale) for node, to in observation.neighbour.items())
         case PathSeen():
@@ -100,6 +102,11 @@ def _route(destination: str) -> str:
 
 def _neighbour(address: str) -> str:
     return f"ip -json neighbour show to {shlex.quote(address)}"
+
+
+def _frr_route(destination: str) -> str:
+    family = "ipv6" if ":" in destination else "ip"
+    return f"vtysh -c {shlex.quote(f'show {family} route {DEFAULT.get(destination, destination)} json')}"
 
 
 def _path(address: str, nodes_between: int, time_scale: float) -> str:

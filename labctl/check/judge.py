@@ -13,7 +13,7 @@ from labctl.check.judge_wire import look_at_frames
 from labctl.check.neighbours import fits, parse_neighbours
 from labctl.check.probes import ScenarioRun, look_at_probe
 from labctl.check.readable import last_line, one_line, readable
-from labctl.check.routes import FoundRoute, nodes_by_address, parse_hops, parse_routes
+from labctl.check.routes import FoundRoute, nodes_by_address, parse_frr_routes, parse_hops, parse_routes
 from labctl.check.texts import expects_text, unmet
 from labctl.check.verdict import State, Verdict
 from labctl.check.wording import both, expected_words, joined, prefixed, same
@@ -265,10 +265,10 @@ def _route(observation: RouteSeen, answer: Answer) -> Finding:
     try:
         if answer.status != 0:
             raise ValueError(answer.complaint)
-        found = parse_routes(answer.text)
+        found = parse_routes(answer.text) if observation.source is None else parse_frr_routes(answer.text, observation.source)
     except (ValueError, RecursionError) as unreadable:
-        why = one_line(str(unreadable))
-        raise CannotTell(both(f"ip gave no answer: {why}", f"ip の答えがない: {why}")) from unreadable
+        why, who = one_line(str(unreadable)), "ip" if observation.source is None else "vtysh"
+        raise CannotTell(both(f"{who} gave no answer: {why}", f"{who} の答えがない: {why}")) from unreadable
     there = any(_fits(observation, route) for route in found)
     listed = one_line(", ".join(map(str, found)))
     return there is not observation.absent, same(listed) if found else both("no such route", "その経路はない")

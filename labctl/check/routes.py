@@ -1,6 +1,6 @@
-"""Routes and paths as nodes print them: `ip -json route` and `traceroute -n`, turned into data. Pure.
+"""Routes and paths as nodes print them: `ip -json route`, FRR's `show ip route … json`, `traceroute -n`, turned into data. Pure.
 
-Owns these two formats (iproute2 6.1; traceroute 2.1) and nothing about what they should hold.
+Owns these formats (iproute2 6.1; FRR 8.4; traceroute 2.1) and nothing about what they should hold.
 """
 
 import json
@@ -50,6 +50,25 @@ def _route(entry: Mapping[str, Any], way: Mapping[str, Any]) -> FoundRoute:
         interface=str(way.get("dev", "")),
         metric=metric if isinstance(metric, int) else 0,
         dead="dead" in flags or "linkdown" in flags,
+    )
+
+
+def parse_frr_routes(text: str, source: str) -> tuple[FoundRoute, ...]:
+    """The ways of the entries that FRR chose and that `source` gave it, as `show ip route … json` prints them; ValueError otherwise."""
+    entries = json.loads(text)
+    if not isinstance(entries, dict) or not all(isinstance(found, list) for found in entries.values()):
+        raise ValueError("vtysh printed no routes")
+    chosen = [one for found in entries.values() for one in found if one.get("protocol") == source and one.get("selected")]
+    return tuple(_frr_route(entry, way) for entry in chosen for way in entry.get("nexthops", ()) if way.get("fib"))
+
+
+def _frr_route(entry: Mapping[str, Any], way: Mapping[str, Any]) -> FoundRoute:
+    return FoundRoute(
+        to=str(entry.get("prefix", "")),
+        next_hop=str(way.get("ip", "")),
+        interface=str(way.get("interfaceName", "")),
+        metric=int(entry.get("metric", 0)),
+        dead=not way.get("active", False),
     )
 
 

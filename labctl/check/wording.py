@@ -186,6 +186,7 @@ def _route_details(observation: RouteSeen) -> list[Text]:
         (observation.next_hop, "via {}", "次のルーター {}"),
         (observation.interface, "out of {}", "インターフェース {}"),
         (observation.metric, "metric {}", "距離（metric） {}"),
+        (observation.source, "found by {}", "{} が見つけた"),
     )
     return [both(en.format(value), ja.format(value)) for value, en, ja in details if value is not None]
 

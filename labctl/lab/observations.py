@@ -28,6 +28,8 @@ from labctl.lab.values import (
     Words,
 )
 
+RouteSource = Literal["ospf", "rip", "bgp", "static", "connected"]
+
 
 class Seen(Strict):
     """What every observation has."""
@@ -104,6 +106,9 @@ class RouteSeen(Asked):
     next_hop: str | None = Field(default=None, description="address of the next router")
     interface: str | None = Field(default=None, description="interface it goes out by")
     metric: Number | None = Field(default=None, description="its distance")
+    source: RouteSource | None = Field(
+        default=None, alias="from", description="who found it: asked of FRR, with the distance of that protocol, not of the kernel"
+    )
     absent: Flag = Field(default=False, description="there must be no such route")
 
 

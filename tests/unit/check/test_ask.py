@@ -54,6 +54,9 @@ def test_route_and_path() -> None:
     assert "ip -json route show table main exact 10.3.0.0/24" in asked[0].script
     assert "ip -json route show table main exact default" in asked[1].script
     assert command(route={"r1": "fd00::/64"}) == "ip -json -6 route show table main exact fd00::/64"
+    assert command(route={"r1": "10.3.0.0/24"}, **{"from": "ospf"}) == "vtysh -c 'show ip route 10.3.0.0/24 json'"
+    assert command(route={"r1": "default"}, **{"from": "bgp"}) == "vtysh -c 'show ip route 0.0.0.0/0 json'"
+    assert command(route={"r1": "fd00::/64"}, **{"from": "static"}) == "vtysh -c 'show ipv6 route fd00::/64 json'"
     assert command(path="h1 -> 10.3.0.10", via=["r1", "r2"]) == "traceroute -I -n -q 1 -w 1 -m 7 10.3.0.10"
 
 

@@ -137,6 +137,32 @@ def test_the_route_that_was_seen_is_told() -> None:
     assert seen.seen.en == "r1: 10.3.0.0/24 via 10.0.12.2 dev eth1, 10.3.0.0/24 via 10.0.14.2 dev eth2 (link down)"
 
 
+# What FRR 8.4.4 printed in lab dynamic-routing, less what nobody asks for; beside it a route of its own that is not the best.
+FRR = """{"10.3.0.0/24":[
+  {"prefix":"10.3.0.0/24","protocol":"ospf","selected":true,"distance":110,"metric":30,"installed":true,
+   "nexthops":[{"flags":3,"fib":true,"ip":"10.0.12.2","afi":"ipv4","interfaceIndex":3,"interfaceName":"eth1","active":true,"weight":1}]},
+  {"prefix":"10.3.0.0/24","protocol":"rip","distance":120,"metric":3,
+   "nexthops":[{"flags":1,"ip":"10.0.14.4","afi":"ipv4","interfaceIndex":4,"interfaceName":"eth2","active":true}]}]}"""
+
+
+@pytest.mark.parametrize(
+    ("keys", "text", "state"),
+    [
+        ({"from": "ospf"}, FRR, State.PASSED),
+        ({"from": "ospf", "next_hop": "10.0.12.2", "interface": "eth1", "metric": 30}, FRR, State.PASSED),
+        ({"from": "ospf", "metric": 20}, FRR, State.FAILED),
+        ({"from": "ospf", "next_hop": "10.0.14.4"}, FRR, State.FAILED),
+        ({"from": "rip"}, FRR, State.FAILED),
+        ({"from": "static", "absent": True}, FRR, State.PASSED),
+        ({"from": "ospf"}, "{}", State.FAILED),
+        ({"from": "ospf"}, "% Unknown command: show ip route", State.ERROR),
+        ({"from": "ospf", "absent": True}, '{"a": 1}', State.ERROR),
+    ],
+)
+def test_routes_as_frr_tells_them(keys: dict[str, Any], text: str, state: State) -> None:
+    assert verdict(printed(text), route={"r1": "10.3.0.0/24"}, **keys).state is state
+
+
 def test_routes_of_several_nodes_must_all_be_there() -> None:
     both = {"r1": "10.3.0.0/24", "r2": "10.3.0.0/24"}
     assert verdict((printed(ROUTE), printed("[]")), route=both).state is State.FAILED

@@ -49,6 +49,48 @@ addresses: {one: {lo: 10.255.0.1/32, eth1: 10.1.0.1/24, eth2: 10.0.12.1/24}}
 nodes: {one: {role: router, forwarding: false, ipv6: true, ports: [eth1]}}
 addresses: {one: {eth1: "2001:db8:1::1/64"}}
 """,
+    "router-ospf": """
+nodes:
+  one: {role: router, ospf: {area: 1, hello: 1s, dead: 4s}}
+  two: {role: router, router_id: 9.9.9.9, ospf: true}
+links:
+  - {ends: one:eth1 -- two:eth1, ospf: {cost: 50, network: point-to-point, area: 0}}
+  - {ends: one:eth2 -- two:eth2, ospf: {passive: true, hello: 2s, dead: 8s}}
+addresses: {one: {lo: 10.255.0.1/32, eth1: 10.0.0.1/30, eth2: 10.0.1.1/30}, two: {eth1: 10.0.0.2/30}}
+""",
+    "router-rip": """
+nodes: {one: {role: router, ospf: false, rip: {update: 5s}, ports: [eth3]}, two: {role: router, rip: true}}
+links:
+  - one:eth1 -- two:eth1
+  - {ends: one:eth2 -- two:eth2, rip: {passive: true}}
+addresses: {one: {eth1: 10.0.0.1/30, eth2: 10.0.1.1/30}, two: {eth1: 10.0.0.2/30}}
+""",
+    "router-bgp": """
+nodes:
+  one: {role: router, bgp: {as: 65001}}
+  two: {role: router, bgp: {as: 4200000002, hold: 9s}}
+  three: {role: router, ospf: true}
+links:
+  - one:eth1 -- two:eth1
+  - one:eth2 -- three:eth1
+addresses:
+  one: {lo: 10.255.0.1/32, eth1: 10.0.0.1/30, eth2: 10.0.1.1/30}
+  two: {eth1: [10.0.0.2/30, 10.0.9.1/24]}
+  three: {eth1: 10.0.1.2/30}
+""",
+    "l3-switch": """
+nodes: {one: {role: l3-switch, routes: [{to: 10.9.0.0/16, via: 10.0.20.254}], ports: [port4]}, pc1: host, pc2: host, pc3: host}
+links:
+  - {ends: one:port1 -- pc1:eth1, vlan: 10}
+  - {ends: one:port2 -- pc2:eth1, trunk: [10, 20]}
+  - {ends: one:port3 -- pc3:eth1, vlan: 1, trunk: [20]}
+addresses: {one: {vlan10: 10.0.10.1/24, vlan20: 10.0.20.1/24}}
+""",
+    "l3-switch-slow": """
+nodes: {one: {role: l3-switch, routing: false, fast_path: false, gateway: 10.0.10.254}, pc1: host}
+links: [{ends: one:port1 -- pc1:eth1, vlan: 10}]
+addresses: {one: {vlan10: 10.0.10.1/24}}
+""",
     "web": "nodes: {one: {role: web, ports: [eth1]}}\naddresses: {one: {eth1: 10.1.0.1/24}}\n",
     "web-who-asked": "nodes: {one: {role: web, page: who-asked, port: 8080, ipv6: true}}\n",
     "docker-host": "nodes: {one: {role: docker-host, ports: [eth1]}}\naddresses: {one: {eth1: 10.1.0.1/24}}\n",

@@ -8,3 +8,7 @@ if [ -e "$old" ]; then
   done
 fi
 ifup --all
+
+chown frr:frr /etc/frr/daemons /etc/frr/frr.conf
+export SYSTEMCTL_SKIP_SYSV=1      # what it would do for old init scripts costs seconds at an emulated boot, and does nothing here
+systemctl --quiet disable --now frr
