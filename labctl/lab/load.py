@@ -1,7 +1,8 @@
 """From `lab.yaml` to a Lab: reads, validates, resolves. All faults of the file come in one run, each with its line and column.
 
-Owns the order of the steps, and how a lab is found by the word a user types. The steps: `yaml12` (text → tree), `read_model` (tree →
-model), `draft_nodes`, `draft_links`, `draft_interfaces` (model → parts), `segments` and `check_rules` (what they mean together).
+Owns the order of the steps, and how a lab is found by the word a user types. The steps: `yaml12` (text → tree), `loops` (links that
+stand for many), `read_model` (tree → model), `draft_nodes`, `draft_links`, `draft_interfaces` (model → parts), `segments` and
+`check_rules` (what they mean together).
 """
 
 from pathlib import Path
@@ -15,6 +16,7 @@ from labctl.lab.draft_links import DraftLink, draft_links
 from labctl.lab.draft_nodes import DraftNode, apply_variants, draft_nodes
 from labctl.lab.faults import Faults, load_error, shown
 from labctl.lab.load_role import load_role, role_names
+from labctl.lab.loops import write_out_loops
 from labctl.lab.model import LabFile, LinkEntry, NodeEntry
 from labctl.lab.read_model import read_model
 from labctl.lab.scenario_rules import read_scenarios
@@ -57,6 +59,7 @@ def find_lab(word: str) -> Path:
 def load_lab(file: Path, *, variant: str = "default") -> Lab:
     """The lab in `file`, in one of its variants. LoadError with every fault; UsageError for a variant that it does not have."""
     faults = _read(file)
+    write_out_loops(faults)
     keys = _node_keys(faults.tree)
     model = read_model(LabFile, faults, _stand_ins())
     if model is None or not keys:

@@ -200,6 +200,11 @@ class LinkEntry(ImpairmentKeys):
 
     model_config = ConfigDict(extra="allow", frozen=True)
     ends: str = Field(description="pc1:eth1 -- sw1:port1")
+    each: dict[str, str] | None = Field(
+        default=None,
+        description="one link for each combination of numbers: `{row: 1..4, column: 1..4}`; its texts may hold `{row}`, `{column+1}`",
+    )
+    addresses: list[str] | None = Field(default=None, min_length=2, max_length=2, description="addresses of its two ends, in their order")
 
 
 LinkEntryShort = Annotated[LinkEntry, BeforeValidator(as_ends, json_schema_input_type=str | LinkEntry)]
