@@ -29,6 +29,15 @@ class TooLarge(Exception):
     pass
 
 
+class Refused(Exception):
+    """A template has looked at the settings and cannot make anything of them; its words are for the lab's author."""
+
+
+def refuse(what: str) -> NoReturn:
+    """For templates: `{{ refuse("no segment `dmz`") }}`, where a schema cannot tell that settings do not fit together."""
+    raise Refused(what)
+
+
 class Sandbox(ImmutableSandboxedEnvironment):
     """Jinja2's own sandbox, with the two operators that make a short expression long refused beyond what a file needs."""
 
@@ -59,6 +68,7 @@ def environment_of(source: dict[str, dict[str, str]]) -> Sandbox:
     )
     for name in ("lipsum", "cycler", "joiner"):
         environment.globals.pop(name)
+    environment.globals["refuse"] = refuse
     return environment
 
 
@@ -96,6 +106,8 @@ def told(error: BaseException) -> Fault:
             return {"what": "rendering takes too much memory", "kind": "memory"}
         case SecurityError():
             return {"what": str(error), "kind": "refused"}
+        case Refused():
+            return {"what": str(error), "kind": "settings"}
         case UndefinedError():
             return {"what": str(error), "kind": "undefined"}
         case TemplateNotFound():

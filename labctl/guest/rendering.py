@@ -25,6 +25,7 @@ READY = "(ready)"  # role.yaml's command, a template of one line
 WHY = {
     "syntax": "not Jinja2",
     "undefined": "a template must not read what is not there",
+    "settings": "the role can make nothing of these settings",
     "refused": "templates are rendered in a sandbox",
     "missing": "a template includes files of its role and of _shared only",
     "time": f"all templates of a lab together have {RENDER_S:g} s",

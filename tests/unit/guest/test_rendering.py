@@ -69,6 +69,12 @@ def test_an_undefined_name_is_told_with_file_and_line(with_template: MakeLab) ->
     assert "must not read what is not there" in why
 
 
+def test_a_template_refuses_settings_that_do_not_fit_together(with_template: MakeLab) -> None:
+    file, line, what, why = only_fault(with_template("first\n{{ refuse('no segment `dmz`; known are inside, outside') }}\n"))
+    assert (file, line, what) == ("word.j2", 2, "no segment `dmz`; known are inside, outside")
+    assert why == "the role can make nothing of these settings"
+
+
 @pytest.mark.parametrize(
     "template",
     [
@@ -76,6 +82,7 @@ def test_an_undefined_name_is_told_with_file_and_line(with_template: MakeLab) ->
         "\n{{ node.__class__ }}",
         "\n{{ lab.nodes.append }}{{ lab.nodes.append(1) }}",
         "\n{{ render.__globals__ if render is defined else settings.__init__.__globals__ }}",
+        "\n{{ refuse.__globals__ }}",
         "\n{{ 2 ** 3 }}",
     ],
 )
