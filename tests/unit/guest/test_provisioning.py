@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from labctl.errors import LoadError
 from labctl.guest.identity import Identity
 from labctl.guest.provisioning import render_changes, render_steps
 from labctl.guest.rendering import render_lab
@@ -20,6 +21,14 @@ links:
   - one:port2 -- pc2:eth1
 """
 SWITCH = "nodes: {one: ROLE, pc1: host, pc2: host}\n" + LINKS
+NAT = """
+nodes:
+  one:
+    role: nat
+    ports: [eth1, eth2]
+    HOW
+addresses: {one: {eth1: 192.168.0.1/24, eth2: 198.51.100.20/24}}
+"""
 CASES = {
     "host": """
 nodes: {one: {role: host, gateway: 10.0.0.254, routes: [{to: 10.9.0.0/16, via: 10.0.0.253}], ports: [eth1, eth2]}}
@@ -93,6 +102,42 @@ addresses: {one: {vlan10: 10.0.10.1/24}}
 """,
     "web": "nodes: {one: {role: web, ports: [eth1]}}\naddresses: {one: {eth1: 10.1.0.1/24}}\n",
     "web-who-asked": "nodes: {one: {role: web, page: who-asked, port: 8080, ipv6: true}}\n",
+    "web-tls": "nodes: {one: {role: web, tls: true, ports: [eth1]}}\naddresses: {one: {eth1: [10.1.0.1/24, 10.1.0.2/24]}}\n",
+    "nat": NAT.replace("HOW", ""),
+    "nat-fixed-ports": NAT.replace(
+        "HOW",
+        """
+    translate: [{from: 192.168.0.15, to: 198.51.100.20, port: 100}, {from: 192.168.0.16, to: 198.51.100.20, port: 200}]
+    forward: [{port: 8080, to: 192.168.0.15, to_port: 80}, {port: 5000-5009, to: 192.168.0.16, protocol: udp}]
+""",
+    ),
+    "nat-one-to-one": NAT.replace("HOW", "translate: one-to-one\n    lease_s: 10"),
+    "nat-none": NAT.replace("HOW", "translate: none"),
+    "firewall": """
+nodes:
+  one:
+    role: firewall
+    segments: {trusted: eth1, untrusted: eth2}
+    rules:
+      - {source: 203.0.113.66, action: drop}
+      - {services: [http, https, dns, ping, tcp/8080, udp/5000-5010]}
+      - {from: trusted, to: untrusted, destination: 10.2.0.0/16}
+    ports: [eth1, eth2]
+addresses: {one: {eth1: 10.1.0.1/24, eth2: 10.2.0.1/24}}
+""",
+    "firewall-stateless": "nodes: {one: {role: firewall, stateful: false, ports: [eth1, eth2]}}\n",
+    "proxy": "nodes: {one: {role: proxy, ports: [eth1]}}\naddresses: {one: {eth1: 10.1.0.1/24}}\n",
+    "proxy-that-refuses": """
+nodes:
+  one:
+    role: proxy
+    port: 8080
+    clients: [192.168.1.0/24, 192.168.2.0/24]
+    methods: [GET, HEAD]
+    deny_urls: [/secret, /a.b]
+    deny_sites: [.example.org, www.example.com]
+    forwarded_for: false
+""",
     "docker-host": "nodes: {one: {role: docker-host, ports: [eth1]}}\naddresses: {one: {eth1: 10.1.0.1/24}}\n",
     "docker-host-containers": """
 nodes:
@@ -108,6 +153,26 @@ def test_a_role_writes_what_its_golden_files_say(case: str, load_text: LoadText,
         golden(GOLDEN / case / f"{file.path.lstrip('/')}", file.content)
     golden(GOLDEN / case / "apply.sh", texts.apply)
     golden(GOLDEN / case / "ready.sh", texts.ready)
+
+
+@pytest.mark.parametrize(
+    ("node", "what"),
+    [
+        ("{role: nat, ports: [eth1]}", "one has no interface `eth2`; it has eth1"),
+        ("{role: nat, ports: [eth1, eth2]}", "one has no IPv4 address on eth2, so there is no global address"),
+        ("{role: nat, translate: [{from: 10.0.0.1, to: 10.0.0.2, port: 100, ports: 200}]}", "`translate` is a list"),
+        ("{role: nat, forward: [{port: 80, to: 10.0.0.1, till: 9}]}", "no `till` in item 1 of `forward`"),
+        ("{role: firewall, ports: [eth1]}", "segment `outside` is behind `eth2`, which one does not have; it has eth1"),
+        ("{role: firewall, ports: [eth1, eth2], rules: [{to: dmz}]}", "a rule names the segment `dmz`; known are inside, outside"),
+        ("{role: firewall, rules: [{service: [http]}]}", "no `service` in item 1 of `rules`"),
+        ("{role: proxy, method: [GET]}", "no setting `method` in role proxy"),
+        ("{role: web, https: true}", "no setting `https` in role web"),
+    ],
+)
+def test_a_role_refuses_settings_that_it_does_not_know_or_cannot_fit_together(node: str, what: str, load_text: LoadText) -> None:
+    with pytest.raises(LoadError) as refused:
+        render_lab(load_text(f"nodes: {{one: {node}}}\n"), run)
+    assert [fault.what for fault in refused.value.faults] == [what]
 
 
 @pytest.mark.parametrize("case", CASES)

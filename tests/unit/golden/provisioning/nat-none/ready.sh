@@ -1,0 +1,1 @@
+nft list chain ip filter forward >/dev/null && systemctl is-active networking | grep -qxE 'active|failed' && ifquery --state $(ifquery --list --all) >/dev/null
