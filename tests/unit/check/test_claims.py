@@ -27,7 +27,7 @@ def test_the_coverage_page_is_current() -> None:
 
 
 def test_every_section_of_the_three_labs_is_there() -> None:
-    assert [section.section for section in load_claims().sections][:3] == ["ID_3-3-5", "ID_3-3-6", "ID_8-5-3"]
+    assert {"ID_3-3-5", "ID_3-3-6", "ID_8-5-3"} <= {section.section for section in load_claims().sections}
 
 
 def test_a_proven_claim_with_its_check_is_no_fault() -> None:

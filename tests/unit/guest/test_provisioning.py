@@ -166,6 +166,7 @@ def test_a_role_writes_what_its_golden_files_say(case: str, load_text: LoadText,
         ("{role: firewall, ports: [eth1, eth2], rules: [{to: dmz}]}", "a rule names the segment `dmz`; known are inside, outside"),
         ("{role: firewall, rules: [{service: [http]}]}", "no `service` in item 1 of `rules`"),
         ("{role: proxy, method: [GET]}", "no setting `method` in role proxy"),
+        ("{role: web, tls: true, port: 443}", "port 443 is for HTTPS; HTTP cannot have it too"),
         ("{role: web, https: true}", "no setting `https` in role web"),
     ],
 )
