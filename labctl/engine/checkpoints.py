@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 STATE_MIB = 4  # of a machine's devices, on disk: 0.7 in design §4
-FORMAT = 2
+FORMAT = 3
 
 
 def checkpoint_store() -> SavedStore:
