@@ -9,7 +9,8 @@ from dataclasses import dataclass
 NASTY = (
     b"\x00", b"\xff\xfe", b"\xed\xa0\x80", b"\x1b[2J", b"\t", b"\r", b"\n---\n", b"\n...\n", b": ", b"- ", b"{", b"}", b"[", b"]", b"&a ",
     b"*a", b"<<: ", b"!!python/object/apply:os.system ", b"? ", b"| ", b"> ", b"%YAML 9.9\n", b"# ", b"'", b'"', b"\\", b"~", b"null",
-    b"..", b"../../etc/passwd", b"/etc/passwd", b"$(id)", b"`id`", b";id", b"{{ 1 }}", b"{% for x in y %}", b"</name><x>", b"--", b"-1", b"1e999",
+    b"..", b"../../etc/passwd", b"/etc/passwd", b"$(id)", b"`id`", b";id", b"{{ 1 }}", b"{% for x in y %}", b"</name><x>", b"--", b"-1",
+    b"1e999",
     b"9" * 400, b"0x", b"NaN", b".inf", b"True", b"=", b"<", b"[" * 200, b"{a: " * 60, b"a" * 3000, "日本語".encode(), "\u202e".encode(),
 )  # fmt: skip
 
