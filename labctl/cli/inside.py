@@ -1,19 +1,18 @@
-"""Verbs that go into a running lab: ssh, exec, console, cp, ssh-config, open, capture. What a session sees there is the lesson."""
+"""Verbs that go into a running lab: ssh, exec, console, cp, ssh-config, open. What a session sees there is the lesson."""
 
 import os
 import stat
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
-from pathlib import Path
-from typing import IO, TYPE_CHECKING, Annotated
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from labctl.check.readable import harmless
 from labctl.cli import complete
 from labctl.cli.app import INSIDE, verb
-from labctl.cli.options import EndArgument, InstanceOption, JsonOption, NodeArgument
+from labctl.cli.options import InstanceOption, JsonOption, NodeArgument
 from labctl.cli.reader import Reader
 from labctl.errors import HostError, LabError, StepError, UsageError
 
@@ -196,60 +195,6 @@ def _node_and_port(word: str) -> tuple[str, int]:
     if not node or not number.isdigit() or not 0 < int(number) < 65536:
         raise UsageError(f"'{word}' is no port of a node", hint="as in web1:80")
     return node, int(number)
-
-
-@verb(
-    "capture", INSIDE, "labctl capture pc1:eth1", "labctl capture pc1:eth1 icmp or arp", "labctl capture sw1:port1 -w - | wireshark -k -i -"
-)
-def capture(
-    reader: Reader,
-    end: EndArgument,
-    expression: Annotated[list[str] | None, typer.Argument(metavar="FILTER", help="A pcap-filter(7), as in: icmp or arp.")] = None,
-    write: Annotated[str | None, typer.Option("--write", "-w", metavar="FILE|-", help="pcap to a file, or to standard output.")] = None,
-    decode: Annotated[bool, typer.Option("--decode", help="One line for each frame; what happens without -w.")] = False,
-    seconds: Annotated[float | None, typer.Option("--seconds", "-s", min=0.1, metavar="N", help="Stop after so long.")] = None,
-    instance: InstanceOption = None,
-) -> None:
-    """See what passes on a cable, until Ctrl-C.
-
-    The capture is made on the wire, outside the node, and sees both directions.
-    """
-    from labctl.engine.instances import find_instance
-    from labctl.engine.links import port_at
-    from labctl.engine.listening import listen
-
-    if write is not None and decode:
-        raise UsageError("-w and --decode do not go together", hint="write the file first, then: tshark -r FILE")
-    if write == "-" and sys.stdout.isatty():
-        raise UsageError("a capture is no text for a terminal", hint=f"labctl capture {end} -w - | wireshark -k -i -")
-    record = find_instance(None, instance)
-    port_at(record, end)
-    _try_to_write(write)
-    with _target(write) as output:
-        words = " ".join(expression or ())
-        listen(record, end, output=output, complaints=sys.stderr.buffer, expression=words, decode=write is None, seconds=seconds)
-    if write not in (None, "-"):
-        reader.remark(f"written: {write}")
-
-
-@contextmanager
-def _target(write: str | None) -> Iterator[IO[bytes]]:
-    """The file that is named, else standard output, which stays open."""
-    if write in (None, "-"):
-        yield sys.stdout.buffer
-        return
-    with Path(str(write)).open("wb") as file:
-        yield file
-
-
-def _try_to_write(write: str | None) -> None:
-    """A capture that cannot be kept is refused before it begins."""
-    if write in (None, "-"):
-        return
-    try:
-        Path(str(write)).touch()
-    except OSError as error:
-        raise UsageError(f"{write} cannot be written", why=error.strerror or str(error)) from error
 
 
 def become(argv: Sequence[str]) -> None:

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from labctl.check.probes import ScenarioRun
 from labctl.check.proof import SelftestReport
+from labctl.check.tracing import Trace
 from labctl.check.verdict import CheckResult, VerifyReport
 from labctl.engine import points, power
 from labctl.engine import sabotage as sabotages
@@ -233,6 +234,14 @@ def _end(text: str) -> End:
     if not colon:
         raise UsageError(f"'{text}' is no interface of a node", hint="as in pc1:eth1; labctl link show lists them")
     return End(node, interface)
+
+
+def trace(record: InstanceRecord, source: str, to: str, by: str, report: Reporter) -> Trace:
+    """Follow one packet over every cable."""
+    from labctl.engine import trace as tracing
+
+    with opened(record, "trace a packet in", report) as (session, target):
+        return tracing.trace(session, target, source, to, by, report)
 
 
 # --- points ----------------------------------------------------------------------------------------------------------------------

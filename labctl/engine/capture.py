@@ -23,22 +23,23 @@ QUIET_S = 0.25  # a file that did not grow for so long has all that passed befor
 DRAIN_S = 5.0
 
 
-def tcpdump_argv(record: InstanceRecord, end: str, *, write: str = "-", expression: str = "") -> tuple[str, ...]:
-    """tcpdump on the tap of `end`, whole frames, unbuffered, as pcap to `write` (- is standard output)."""
+def tcpdump_argv(record: InstanceRecord, end: str, *, expression: str = "", sent: bool = False) -> tuple[str, ...]:
+    """tcpdump on the tap of `end`, whole frames, unbuffered, as pcap to standard output; `sent`: only what leaves the node there."""
     tap = port_at(record, end).tap
-    tcpdump = ("tcpdump", "-i", tap, "-s", "0", "-U", "--immediate-mode", "-n", "-w", write, *expression.split())
+    direction = ("-Q", "in") if sent else ()  # what the node sends comes in from the tap
+    tcpdump = ("tcpdump", "-i", tap, "-s", "0", "-U", "--immediate-mode", "-n", *direction, "-w", "-", *expression.split())
     return ending_with_us(argv_inside(record, tcpdump))
 
 
 @contextlib.contextmanager
-def capture(record: InstanceRecord, ends: Sequence[str], directory: Path) -> Iterator[Mapping[str, Path]]:
+def capture(record: InstanceRecord, ends: Sequence[str], directory: Path, *, sent: bool = False) -> Iterator[Mapping[str, Path]]:
     """Capture on all `ends` while the block runs; the files are whole once it is left. `CommandError` if one does not start."""
     directory.mkdir(parents=True, exist_ok=True)
     files = {end: directory / f"{end.replace(':', '-')}.pcap" for end in ends}
     with contextlib.ExitStack() as stack:
-        running = {end: _start(record, end, files[end], stack) for end in files}
+        running = {end: _start(record, end, files[end], stack, sent=sent) for end in files}
         for end, process in running.items():
-            _wait_until_listening(end, process)
+            wait_until_listening(end, process)
         yield files
         _wait_until_quiet(list(files.values()))
         for process in running.values():
@@ -48,14 +49,15 @@ def capture(record: InstanceRecord, ends: Sequence[str], directory: Path) -> Ite
                 process.wait(timeout=5)
 
 
-def _start(record: InstanceRecord, end: str, file: Path, stack: contextlib.ExitStack) -> "subprocess.Popen[bytes]":
+def _start(record: InstanceRecord, end: str, file: Path, stack: contextlib.ExitStack, *, sent: bool) -> "subprocess.Popen[bytes]":
     output = stack.enter_context(file.open("wb"))
-    process = start(tcpdump_argv(record, end), stdout=output, stderr=subprocess.PIPE)
+    process = start(tcpdump_argv(record, end, sent=sent), stdout=output, stderr=subprocess.PIPE)
     stack.callback(stop, process)
     return process
 
 
-def _wait_until_listening(end: str, process: "subprocess.Popen[bytes]") -> None:
+def wait_until_listening(end: str, process: "subprocess.Popen[bytes]") -> None:
+    """Return once tcpdump listens; `CommandError` with its own words if it does not."""
     assert process.stderr is not None
     os.set_blocking(process.stderr.fileno(), False)
     said = b""
