@@ -1,5 +1,6 @@
 """Verbs that read lab files or write a new one, and need no machine: list, show, new, validate, schema, graph, guide."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -7,7 +8,7 @@ import typer
 
 from labctl.cli import complete
 from labctl.cli.app import LABS, LESSON, verb
-from labctl.cli.options import LAB_HELP, JsonOption, LabArgument, VariantOption
+from labctl.cli.options import LAB_HELP, InstanceOption, JsonOption, LabArgument, VariantOption
 from labctl.cli.reader import Reader
 from labctl.errors import LoadError, UsageError
 
@@ -210,7 +211,14 @@ def schema(reader: Reader) -> None:
     reader.data(lab_schema())
 
 
-@verb("graph", LABS, "labctl graph l2-switch", "labctl graph l2-switch --format svg -o l2-switch.svg", needs_user=False)
+@verb(
+    "graph",
+    LABS,
+    "labctl graph l2-switch",
+    "labctl graph l2-switch --format svg -o l2-switch.svg",
+    "labctl graph l2-switch --running",
+    needs_user=False,
+)
 def graph(
     reader: Reader,
     lab: LabArgument,
@@ -221,24 +229,40 @@ def graph(
         ),
     ] = "term",
     output: Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write it to a file.")] = None,
+    running: Annotated[
+        bool, typer.Option("--running", help="As it runs: nodes that are off, cables that are cut or moved, links made worse.")
+    ] = False,
     variant: VariantOption = "default",
+    instance: InstanceOption = None,
 ) -> None:
     """Draw a lab, for the terminal or as a picture."""
     from labctl.engine.graph import Form, draw
 
     if form not in tuple(Form):
         raise UsageError(f"no format '{form}'", hint=f"formats: {', '.join(Form)}")
-    picture = draw(load(lab, variant), Form(form), reader.language)
+    picture = _of_running(reader, lab, instance, form) if running else draw(load(lab, variant), Form(form), reader.language)
     if output is None:
         return reader.say(picture.rstrip("\n"))
     write_file(output, picture)
     return reader.remark(f"written: {output}")
 
 
+def _of_running(reader: Reader, lab: str, instance: str | None, form: str) -> str:
+    from labctl.engine.graph import Form, as_it_runs, draw
+    from labctl.engine.instances import find_instance
+
+    drawn, now = as_it_runs(find_instance(None if instance else lab, instance))
+    return draw(drawn, Form(form), reader.language, now)
+
+
 @verb("guide", LESSON, "labctl guide l2-switch", "labctl guide l2-switch --lang ja", needs_user=False)
-def guide(reader: Reader, lab: LabArgument) -> None:
+def guide(
+    reader: Reader,
+    lab: LabArgument,
+    pager: Annotated[bool, typer.Option("--pager", help="Turn its pages with less.")] = False,
+) -> None:
     """Read the lesson of a lab."""
-    from labctl.cli.markdown import print_markdown
+    from labctl.cli.markdown import page_markdown, print_markdown
     from labctl.lab.load import find_lab
 
     directory = find_lab(lab).parent
@@ -248,7 +272,9 @@ def guide(reader: Reader, lab: LabArgument) -> None:
         raise UsageError(f"the lab {directory.name} has no guide", hint=f"its author would write one to {wanted}")
     if found != wanted:
         reader.remark(f"There is no {wanted.name} here; this is {found.name}.\n")
-    print_markdown(found.read_text(), reader)
+    if pager and sys.stdout.isatty():
+        return page_markdown(found.read_text())
+    return print_markdown(found.read_text(), reader)
 
 
 def load(word: str, variant: str = "default") -> "Lab":

@@ -4,6 +4,7 @@ Rich breaks lines at blanks only, and Japanese has none. So a mark that takes no
 wherever a line may end (JIS X 4051: no full stop at a line's beginning, no opening bracket at its end), and taken out of the result.
 """
 
+import pydoc
 import re
 import sys
 import unicodedata
@@ -27,6 +28,15 @@ def print_markdown(text: str, reader: Reader) -> None:
     if not sys.stdout.isatty():
         reader.say(text.rstrip("\n"))
         return
+    print(_rendered(text))  # Rich's own colours; the text was made harmless before
+
+
+def page_markdown(text: str) -> None:
+    """Rendered, in less, until it is left by q."""
+    pydoc.pipepager(_rendered(text) + "\n", "less -R -~")
+
+
+def _rendered(text: str) -> str:
     from rich.console import Console
     from rich.markdown import Markdown
 
@@ -34,7 +44,7 @@ def print_markdown(text: str, reader: Reader) -> None:
     with console.capture() as captured:
         page = Markdown(with_marks(harmless(text)), hyperlinks=False, code_theme="ansi_dark", inline_code_theme="ansi_dark")
         console.print(page, width=min(console.width, WIDEST))
-    print(captured.get().replace(MARK, "").rstrip("\n"))  # Rich's own colours; the text was made harmless before
+    return captured.get().replace(MARK, "").rstrip("\n")
 
 
 def with_marks(text: str) -> str:

@@ -9,12 +9,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 
-from labctl.lab.drawing import Branch, Layout, addresses_at, loose_ports, plan_layout
-from labctl.lab.symbols import HEIGHT, SYMBOLS, WIDTH, symbol_of
+from labctl.lab.drawing import Branch, Layout, loose_ports, plan_layout
+from labctl.lab.picture import AS_WRITTEN, Now, about_port, addresses_at, cut_words, impairments_of, off_words
+from labctl.lab.symbols import HEIGHT, SYMBOLS, WIDTH, symbol_name, symbol_of
 from labctl.lab.topology import Lab, Node
 
 FONT = "Noto Sans CJK JP,Noto Sans,DejaVu Sans,sans-serif"
 INK, PALE, LINE = "#1a202c", "#4a5568", "#718096"
+BAD, SETTING, WORSE = "#c53030", "#1d5fa8", "#b4540a"
 _TABLE = '<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="{gap}" CELLPADDING="{room}">{rows}</TABLE>'
 
 
@@ -28,15 +30,18 @@ class Sides:
     after: list[str] = field(default_factory=list)
 
 
-def render_dot(lab: Lab, language: str = "en", *, symbols: bool = True) -> str:
-    """DOT for graphviz. With `symbols` each node holds a blank field of its kind's colour, for `put_symbols` to fill."""
+def render_dot(lab: Lab, language: str = "en", now: Now = AS_WRITTEN, *, symbols: bool = True) -> str:
+    """DOT for graphviz. What is off is pale, what is cut is dashed and red.
+
+    With `symbols` each node holds a blank field of a colour that stands for its symbol, for `put_symbols` to fill.
+    """
     layout = plan_layout(lab)
     sides = _sides(lab, layout)
     lines = [f"graph {_quoted(lab.name)} {{", *_defaults(lab, language, chain=layout.chain)]
     for node in lab.nodes:
-        box = _box(_middle(lab, node, language, symbols=symbols), node, sides[node.name], chain=layout.chain)
+        box = _box(_middle(lab, node, language, off=node.name in now.off, symbols=symbols), node, sides[node.name], chain=layout.chain)
         lines.append(f"  {_quoted(node.name)} [label=<{box}>]")
-    lines += [f"  {_cable(branch, chain=layout.chain)}" for branch in layout.branches]
+    lines += [f"  {_cable(branch, chain=layout.chain)}{_look(branch, lab, language, now)}" for branch in layout.branches]
     return "\n".join([*lines, "}"]) + "\n"
 
 
@@ -72,10 +77,14 @@ def _box(middle: str, node: Node, sides: Sides, *, chain: bool) -> str:
     return _table([_row([row]) for row in rows if row])
 
 
-def _middle(lab: Lab, node: Node, language: str, *, symbols: bool) -> str:
-    kind = node.role.file.kind
-    mark = [f'<TD FIXEDSIZE="TRUE" WIDTH="{WIDTH}" HEIGHT="{HEIGHT}" BGCOLOR="{marker_of(kind)}"></TD>'] if symbols else []
-    lines = [f"<B>{escape(node.name)}</B>", _small(node.role.name), *map(_small, loose_ports(lab, node, language))]
+def _middle(lab: Lab, node: Node, language: str, *, off: bool, symbols: bool) -> str:
+    symbol = symbol_name(node.role.name, node.role.file.kind)
+    mark = [f'<TD FIXEDSIZE="TRUE" WIDTH="{WIDTH}" HEIGHT="{HEIGHT}" BGCOLOR="{marker_of(symbol, pale=off)}"></TD>'] if symbols else []
+    lines = [
+        f"<B>{escape(node.name)}</B>",
+        _small(node.role.name) + (_small(off_words(language), BAD) if off else ""),
+        *map(_small, loose_ports(lab, node, language)),
+    ]
     return _table([f"<TR>{cell}</TR>" for cell in [*mark, f"<TD>{'<BR/>'.join(lines)}</TD>"]], room=2)
 
 
@@ -88,7 +97,9 @@ def _ports(node: Node, interfaces: Sequence[str], *, upright: bool = False) -> s
 
 
 def _port(node: Node, interface: str) -> str:
-    text = "<BR/>".join(map(_small, (interface, *addresses_at(node, interface))))
+    settings = about_port(node, interface)[len(addresses_at(node, interface)) :]
+    lines = [*map(_small, (interface, *addresses_at(node, interface))), *(_small(words, SETTING) for words in settings)]
+    text = "<BR/>".join(lines)
     return f'<TD PORT="{_port_id(interface)}" BORDER="1" COLOR="{LINE}" BGCOLOR="#f7fafc" CELLPADDING="3" STYLE="ROUNDED">{text}</TD>'
 
 
@@ -100,8 +111,8 @@ def _row(cells: Sequence[str]) -> str:
     return "<TR>" + "".join(f"<TD>{cell}</TD>" for cell in cells if cell) + "</TR>"
 
 
-def _small(text: str) -> str:
-    return f'<FONT POINT-SIZE="11" COLOR="{PALE}">{escape(text)}</FONT>'
+def _small(text: str, colour: str = PALE) -> str:
+    return f'<FONT POINT-SIZE="11" COLOR="{colour}">{escape(text)}</FONT>'
 
 
 # --- cables --------------------------------------------------------------------------------------------------------------------
@@ -116,6 +127,16 @@ def _cable(branch: Branch, *, chain: bool) -> str:
     return same + line if branch.sideways else line
 
 
+def _look(branch: Branch, lab: Lab, language: str, now: Now) -> str:
+    """Attributes of a cable that is cut or does something to frames."""
+    cut = now.is_cut(branch.link)
+    worse = impairments_of(branch.link, {node.name: node for node in lab.nodes})
+    lines = ([f'<FONT COLOR="{BAD}"><B>✕ {cut_words(language)}</B></FONT>'] if cut else []) + [_small(words, WORSE) for words in worse]
+    attributes = [f'color="{BAD}", style=dashed'] if cut else []
+    attributes += [f"label=<{'<BR/>'.join(lines)}>, fontname={_quoted(FONT)}, fontsize=12"] if lines else []
+    return f" [{', '.join(attributes)}]" if attributes else ""
+
+
 def _port_id(interface: str) -> str:
     return "p_" + re.sub(r"[^a-z0-9]", "_", interface)
 
@@ -127,19 +148,24 @@ def _quoted(text: str) -> str:
 # --- symbols in the finished SVG -------------------------------------------------------------------------------------------------
 
 
-def marker_of(kind: str) -> str:
-    """A colour next to white that stands for a kind in graphviz's output."""
-    kinds = list(SYMBOLS)
-    return f"#fffff{kinds.index(kind) if kind in kinds else 0:x}"
+def marker_of(symbol: str, *, pale: bool = False) -> str:
+    """A colour next to white that stands for a symbol in graphviz's output."""
+    names = list(SYMBOLS)
+    return f"#ffff{2 * (names.index(symbol) if symbol in names else 0) + 0xA0 + pale:02x}"
 
 
 def put_symbols(svg: str) -> str:
-    """The SVG with each marked field replaced by the symbol of its kind."""
-    kinds = {marker_of(kind): kind for kind in SYMBOLS}
-    return re.sub(r'<polygon fill="(#fffff[0-9a-e])"[^>]*points="([^"]+)"/>', lambda found: _placed(kinds[found[1]], found[2]), svg)
+    """The SVG with each marked field replaced by its symbol."""
+    known = {marker_of(name, pale=pale): (name, pale) for name in SYMBOLS for pale in (False, True)}
+
+    def replaced(found: re.Match[str]) -> str:
+        return _placed(*known[found[1]], found[2]) if found[1] in known else found[0]
+
+    return re.sub(r'<polygon fill="(#ffff[0-9a-f]{2})"[^>]*points="([^"]+)"/>', replaced, svg)
 
 
-def _placed(kind: str, points: str) -> str:
+def _placed(name: str, pale: bool, points: str) -> str:
     corners = [tuple(map(float, point.split(","))) for point in points.split()]
     left, top = min(corner[0] for corner in corners), min(corner[1] for corner in corners)
-    return f'<g transform="translate({left:g},{top:g})">{symbol_of(kind)}</g>'
+    faint = ' opacity="0.3"' if pale else ""
+    return f'<g transform="translate({left:g},{top:g})"{faint}>{symbol_of(name)}</g>'

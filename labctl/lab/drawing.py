@@ -7,6 +7,7 @@ reader meets it: well connected gear first, hosts below it. DOT, which becomes S
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from labctl.lab.picture import AS_WRITTEN, Now, about_port, cut_words, impairments_of, off_words
 from labctl.lab.topology import End, Lab, Link, Node
 
 GEAR = frozenset(("repeater", "hub", "bridge", "switch", "router", "firewall"))
@@ -103,10 +104,6 @@ def _other_end(link: Link, node: Node) -> End:
     return link.b if link.a.node == node.name else link.a
 
 
-def addresses_at(node: Node, interface: str) -> tuple[str, ...]:
-    return tuple(str(address) for address in node.interface(interface).addresses)
-
-
 def loose_ports(lab: Lab, node: Node, language: str) -> tuple[str, ...]:
     """What stands at no cable's end: `lo 10.255.0.1/32`, `port5 (free)`."""
     cabled = {end_at(link, node).interface for link in lab.links if node.name in (link.a.node, link.b.node)}
@@ -122,31 +119,42 @@ def _free(port: str, language: str) -> str:
 # --- terminal ------------------------------------------------------------------------------------------------------------------
 
 
-def render_terminal(lab: Lab, language: str = "en") -> str:
+def render_terminal(lab: Lab, language: str = "en", now: Now = AS_WRITTEN) -> str:
     """A tree of cables, each told once: `port1 ─── pc1:eth1  192.168.1.11/24  host`."""
     layout = plan_layout(lab)
     drawn: set[str] = set()
-    descriptions = {node.name: "  ".join((node.role.name, *loose_ports(lab, node, language))) for node in lab.nodes}
+    off = {node.name: off_words(language) if node.name in now.off else "" for node in lab.nodes}
+    descriptions = {node.name: "  ".join((f"{node.role.name}{off[node.name]}", *loose_ports(lab, node, language))) for node in lab.nodes}
+    notes = {link: _notes(link, lab, language, now) for link in lab.links}
     lines = [f"{lab.name}  {lab.title.in_language(language)}"]
     for start in layout.starts:
         lines += ["", f"{start.name}  {descriptions[start.name]}"]
-        lines += _tree(layout, start, descriptions, drawn, "")
+        lines += _tree(layout, start, descriptions, notes, drawn, "")
     return "\n".join(lines) + "\n"
 
 
-def _tree(layout: Layout, node: Node, descriptions: Mapping[str, str], drawn: set[str], indent: str) -> Iterator[str]:
+def _notes(link: Link, lab: Lab, language: str, now: Now) -> str:
+    """What is the matter with a cable, in brackets."""
+    nodes = {node.name: node for node in lab.nodes}
+    words = ([cut_words(language)] if now.is_cut(link) else []) + list(impairments_of(link, nodes))
+    return f"[{'; '.join(words)}]" if words else ""
+
+
+def _tree(
+    layout: Layout, node: Node, descriptions: Mapping[str, str], notes: Mapping[Link, str], drawn: set[str], indent: str
+) -> Iterator[str]:
     drawn.add(node.name)
     branches = layout.below(node)
-    nears = _even([" ".join((branch.near_end.interface, *addresses_at(node, branch.near_end.interface))) for branch in branches], "─")
+    nears = _even([" ".join((branch.near_end.interface, *about_port(node, branch.near_end.interface))) for branch in branches], "─")
     names = _even([str(branch.far_end) for branch in branches], " ")
-    addresses = _even([" ".join(addresses_at(branch.far, branch.far_end.interface)) for branch in branches], " ")
+    addresses = _even([" ".join(about_port(branch.far, branch.far_end.interface)) for branch in branches], " ")
     for place, branch in enumerate(branches):
         last = branch is branches[-1]
         again = branch.sideways or branch.far.name in drawn
-        words = (names[place], addresses[place], "(see there)" if again else descriptions[branch.far.name])
+        words = (names[place], addresses[place], "(see there)" if again else descriptions[branch.far.name], notes[branch.link])
         yield f"{indent}{'└─' if last else '├─'} {nears[place]}── {'  '.join(word for word in words if word)}"
         if not again:
-            yield from _tree(layout, branch.far, descriptions, drawn, indent + ("   " if last else "│  "))
+            yield from _tree(layout, branch.far, descriptions, notes, drawn, indent + ("   " if last else "│  "))
 
 
 def _even(words: list[str], fill: str) -> list[str]:
@@ -160,21 +168,27 @@ def _even(words: list[str], fill: str) -> list[str]:
 # --- Mermaid -------------------------------------------------------------------------------------------------------------------
 
 
-def render_mermaid(lab: Lab, language: str = "en") -> str:
+def render_mermaid(lab: Lab, language: str = "en", now: Now = AS_WRITTEN) -> str:
     """A Mermaid flowchart, as GitHub and many wikis render it."""
     layout = plan_layout(lab)
     lines = ["---", f'title: "{_mermaid_text(lab.title.in_language(language))}"', "---", f"flowchart {'LR' if layout.chain else 'TB'}"]
     for node in lab.nodes:
         opening, closing = _MERMAID.get(node.role.file.kind, ("[", "]"))
-        label = "<br/>".join((f"<b>{node.name}</b>", node.role.name, *loose_ports(lab, node, language)))
+        off = off_words(language) if node.name in now.off else ""
+        label = "<br/>".join((f"<b>{node.name}</b>", f"{node.role.name}{off}", *loose_ports(lab, node, language)))
         lines.append(f'    {_mermaid_id(node)}{opening}"{label}"{closing}')
-    lines += [f'    {_mermaid_id(each.near)} ---|"{_mermaid_ends(each)}"| {_mermaid_id(each.far)}' for each in layout.branches]
+    lines += [f"    {_mermaid_cable(each, _notes(each.link, lab, language, now), cut=now.is_cut(each.link))}" for each in layout.branches]
     return "\n".join(lines) + "\n"
 
 
+def _mermaid_cable(branch: Branch, notes: str, *, cut: bool) -> str:
+    words = " ".join(filter(None, (_mermaid_ends(branch), notes)))
+    return f'{_mermaid_id(branch.near)} {"-.-" if cut else "---"}|"{_mermaid_text(words)}"| {_mermaid_id(branch.far)}'
+
+
 def _mermaid_ends(branch: Branch) -> str:
-    near = " ".join((branch.near_end.interface, *addresses_at(branch.near, branch.near_end.interface)))
-    far = " ".join((branch.far_end.interface, *addresses_at(branch.far, branch.far_end.interface)))
+    near = " ".join((branch.near_end.interface, *about_port(branch.near, branch.near_end.interface)))
+    far = " ".join((branch.far_end.interface, *about_port(branch.far, branch.far_end.interface)))
     return f"{near} — {far}"
 
 

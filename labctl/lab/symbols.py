@@ -1,4 +1,4 @@
-"""The symbols of a picture: one small SVG drawing for each kind of role, drawn on 56 × 40.
+"""The symbols of a picture: one small SVG drawing for each kind of role, and for some roles one of their own, on 56 × 40.
 
 Owns shapes and colours only. `lab/dot.py` says where they go in a picture. Shapes tell the kinds apart, colours only help: a
 picture printed in grey must still be read.
@@ -90,6 +90,52 @@ SYMBOLS: dict[str, str] = {
 }
 
 
-def symbol_of(kind: str) -> str:
-    """The drawing for a role's kind, one `<g>`."""
-    return SYMBOLS[kind]
+OF_ROLES: dict[str, str] = {
+    "l3-switch": _drawing(
+        _ROUTING,
+        "#e6f0fb",
+        _BOX,
+        _arrow(_SWITCHING, "M20 13H11", "M13 9l-7 4 7 4z"),
+        _arrow(_SWITCHING, "M36 27h9", "M43 23l7 4-7 4z"),
+        '<circle cx="28" cy="20" r="9" fill="#fdf0e4"/>',
+        _line("M23 20h10M28 15v10"),
+    ),
+    "nat": _drawing(
+        _ROUTING,
+        "#fdf0e4",
+        '<circle cx="28" cy="20" r="18"/>',
+        '<path d="M28 5v30" fill="none" stroke-dasharray="3 4"/>',
+        _arrow(_ROUTING, "M14 15h22", "M34 11l8 4-8 4z"),
+        _arrow(_ROUTING, "M42 26H20", "M22 22l-8 4 8 4z"),
+    ),
+    "proxy": _drawing(
+        _GUARDING,
+        "#fdecee",
+        _boxes((18, 3), width=20, height=34, round_=3),
+        _line("M23 10h10M23 30h10"),
+        _arrow(_GUARDING, "M3 20h8", "M10 16l7 4-7 4z"),
+        _arrow(_GUARDING, "M39 20h8", "M46 16l7 4-7 4z"),
+        _lamps(_GUARDING, (28, 20)),
+    ),
+    "database": _drawing(
+        _SERVING,
+        "#e9f5ec",
+        '<path d="M12 8v24q0 5 16 5t16-5V8"/>',
+        '<ellipse cx="28" cy="8" rx="16" ry="5"/>',
+        _line("M12 16q0 5 16 5t16-5M12 24q0 5 16 5t16-5"),
+    ),
+    "monitoring": _drawing(
+        _SERVING, "#e9f5ec", _boxes((6, 3), width=44, height=30, round_=3), _line("M28 33v5M18 38h20M11 19h8l4-9 7 17 4-8h11")
+    ),
+}
+SYMBOLS |= OF_ROLES
+
+
+def symbol_name(role: str, kind: str) -> str:
+    """The drawing of a role's own, else its kind's."""
+    return role if role in OF_ROLES else kind
+
+
+def symbol_of(name: str) -> str:
+    """The drawing of that name, one `<g>`."""
+    return SYMBOLS[name]

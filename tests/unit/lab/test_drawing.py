@@ -8,8 +8,9 @@ import pytest
 from labctl.lab.dot import marker_of, put_symbols, render_dot
 from labctl.lab.drawing import plan_layout, render_mermaid, render_terminal
 from labctl.lab.load import load_lab
+from labctl.lab.picture import Now, setting_words
 from labctl.lab.roles import RoleFile
-from labctl.lab.symbols import SYMBOLS
+from labctl.lab.symbols import OF_ROLES, SYMBOLS, symbol_name
 from tests.unit.conftest import Golden
 
 CASES = Path(__file__).parent.parent / "golden" / "drawing"
@@ -50,8 +51,30 @@ def test_only_nodes_in_one_row_are_a_chain() -> None:
 
 def test_each_kind_of_role_has_a_symbol_and_a_marker_of_its_own() -> None:
     kinds = RoleFile.model_json_schema()["properties"]["kind"]["enum"]
-    assert set(kinds) == set(SYMBOLS)
-    assert len({marker_of(kind) for kind in kinds}) == len(kinds)
+    assert set(kinds) == set(SYMBOLS) - set(OF_ROLES)
+    markers = {marker_of(name, pale=pale) for name in SYMBOLS for pale in (False, True)}
+    assert len(markers) == 2 * len(SYMBOLS)
+    assert "#ffffff" not in markers
+
+
+def test_a_setting_that_no_plan_shows_stays_to_be_found() -> None:
+    lab = load_lab(CASES / "running.yaml")
+    assert lab.node("sw1").interface("port2").settings["learning"] is False
+    assert "learning" not in render_terminal(lab) + render_dot(lab)
+
+
+def test_a_role_may_have_a_symbol_that_its_kind_has_not() -> None:
+    assert symbol_name("l3-switch", "switch") == "l3-switch"
+    assert symbol_name("l2-switch", "switch") == "switch"
+
+
+@pytest.mark.parametrize("language", ["en", "ja"])
+def test_a_running_lab_shows_what_is_off_cut_set_and_worse(language: str, golden: Golden) -> None:
+    lab = load_lab(CASES / "running.yaml")
+    now = Now(frozenset({"pc3"}), frozenset({lab.end("pc2:eth1")}))
+    golden(CASES / f"running.{language}.txt", render_terminal(lab, language, now))
+    golden(CASES / f"running.{language}.mmd", render_mermaid(lab, language, now))
+    golden(CASES / f"running.{language}.dot", render_dot(lab, language, now))
 
 
 def test_a_marked_field_becomes_the_symbol_of_its_kind() -> None:
@@ -64,3 +87,19 @@ def test_a_title_cannot_leave_its_place_in_the_picture() -> None:
     lab = load_lab(CASES / "chain.yaml")
     assert "<B>Routers &amp; &quot;ways&quot;</B>" in render_dot(lab, "en")
     assert re.search(r'^title: "Routers & #quot;ways#quot;"$', render_mermaid(lab, "en"), re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("vlan", 10, "vlan 10"),
+        ("trunk", [10, 20], "trunk 10,20"),
+        ("isolated", True, "isolated"),
+        ("learning", False, "no learning"),
+        ("ospf", {"cost": 10, "passive": True, "auth": None}, "ospf cost 10 passive"),
+        ("trunk", [], ""),
+        ("vlan", None, ""),
+    ],
+)
+def test_a_setting_is_said_in_the_fewest_words(key: str, value: object, words: str) -> None:
+    assert setting_words(key, value) == words
