@@ -5,11 +5,11 @@ import sys
 from io import TextIOWrapper
 from types import FrameType
 
-from labctl.cli import checkpoints, images, inside, labs, lesson, lifecycle, machine, prove, scenario, tinkering, wires
+from labctl.cli import checkpoints, desk, images, inside, labs, lesson, lifecycle, machine, prove, scenario, tinkering, wires
 from labctl.cli.app import app
 from labctl.cli.failures import Terminated
 
-FAMILIES = (labs, lifecycle, checkpoints, inside, wires, tinkering, lesson, scenario, prove, machine, images)
+FAMILIES = (labs, lifecycle, checkpoints, inside, wires, tinkering, lesson, desk, scenario, prove, machine, images)
 
 
 def main() -> None:
