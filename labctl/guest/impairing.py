@@ -38,7 +38,7 @@ for nic in {nics}; do
   before=$(grep -s " dev $nic " "$old" || true)
   after=$(grep -s " dev $nic " "$new" || true)
   case "$(tc qdisc show dev "$nic" root)" in
-    ''|*' noqueue '*|*' pfifo_fast '*|*' fq_codel '*|*' mq '*|*' pfifo '*) there=no ;;
+    ''|*' noop '*|*' noqueue '*|*' pfifo_fast '*|*' fq_codel '*|*' mq '*|*' pfifo '*) there=no ;;
     *' netem '*) there=yes ;;
     *) there=other ;;
   esac
