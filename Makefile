@@ -1,7 +1,7 @@
 # What a person types. Each target is one script or one program; `make` alone lists them.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types unit packaging-test e2e stress bench bench-vagrant bench-empty docs clean
+.PHONY: help setup demo test test-all lint types unit packaging-test e2e stress bench bench-vagrant bench-empty docs clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -14,6 +14,9 @@ demo: ## the first lab: machines come up, its lesson is proven, what to type nex
 
 test: ## everything that CI runs: lint, types, arrows between rooms, unit, packaging, real machines
 	@packaging/check.sh
+
+test-all: ## test, then sixty nodes at once, then every lab with every sabotage; hours where machines are emulated
+	@packaging/check.sh lint types arrows unit packaging e2e big labs
 
 lint: ## ruff and shellcheck only
 	@packaging/check.sh lint

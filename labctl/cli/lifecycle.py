@@ -90,7 +90,7 @@ def up(
     allow_uplink: Annotated[bool, typer.Option("--allow-uplink", help="Let nodes that ask for it reach the internet.")] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Make the machines anew, although the lab's checkpoint is here.")] = False,
     start_by: Annotated[
-        str | None, typer.Option("--start", metavar="WAY", help="checkpoint, clone or cold: the quickest way of starting that is taken.")
+        str | None, typer.Option("--start", metavar="WAY", help="Quickest way of starting that is taken: checkpoint, clone, stream, cold.")
     ] = None,
     show_timings: Annotated[bool, typer.Option("--timings", help="Print how long each step took, longest first.")] = False,
 ) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from enum import StrEnum
+from functools import partial
 from os import cpu_count
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,7 +24,7 @@ from labctl.engine.warm import start_clone, warm_image
 from labctl.errors import NoRoom, StepError
 from labctl.host.accelerator import Accelerator
 from labctl.host.places import cache_directory
-from labctl.host.start_trial import FAILS, known_trial
+from labctl.host.start_trial import FAILS, STREAM, WORKS, known_trial
 from labctl.host.warmstarts import SavedMachine
 from labctl.lab.plan import BootNode, ConfigureNode, MakeNode, Plan, RestartNode, ResumeNode, StartInstance, Step, hardware_of, setup_of
 from labctl.lab.topology import Lab
@@ -39,6 +40,7 @@ class Way(StrEnum):
 
     CHECKPOINT = "checkpoint"
     CLONE = "clone"
+    STREAM = "stream"
     COLD = "cold"
 
 
@@ -51,7 +53,7 @@ def start_lab(session: Session, lab: Lab, layers: "Layers", plan: Plan, way: Way
         return
     _start_nodes(session, lab, layers, plan, way, to_be_saved=saving, report=report)
     wait_until_ready(session, lab, report)
-    if saving and _all_can_be_saved(session) and (place := _try_to_save(session, digest, report)) is not None:
+    if saving and _all_can_be_saved(session) and _ram_files_work(session) and (place := _try_to_save(session, digest, report)) is not None:
         start_from(session, place, lab, layers, [node.name for node in lab.nodes], report)
     _remember(session, str(checkpoint_store().find(digest) or ""))  # what `reset` goes back to: this lab in this variant, or nothing
 
@@ -90,6 +92,11 @@ def _remember(session: Session, place: str) -> None:
     write_record(session.record)
 
 
+def _ram_files_work(session: Session) -> bool:
+    trial = known_trial(cache_directory(), session.record.accelerator)
+    return trial is None or trial.way == WORKS
+
+
 def _all_can_be_saved(session: Session) -> bool:
     """Only machines on RAM files of their own; one that had to be booted has none."""
     from labctl.engine.warm import ram_of
@@ -104,7 +111,7 @@ def _start_nodes(
     work = [todo for todo in plan.steps if isinstance(todo, MakeNode | BootNode | ResumeNode | RestartNode | ConfigureNode)]
     rendered = render(lab, tuple(todo.subject for todo in work))
     new = [todo.subject for todo in work if isinstance(todo, MakeNode)]
-    warm = {} if way is Way.COLD else _try_warm_images(session, lab, layers, new, report)
+    warm = {} if way is Way.COLD else _try_warm_images(session, lab, layers, new, way, report)
     errors: list[StepError] = []
     with ThreadPoolExecutor(max_workers=cpu_count() or 1) as pool:
         starter = _Starter(session, lab, layers, warm, rendered, to_be_saved, report)
@@ -122,29 +129,38 @@ def _start_nodes(
 
 
 def _try_warm_images(
-    session: Session, lab: Lab, layers: "Layers", names: Sequence[str], report: Reporter
+    session: Session, lab: Lab, layers: "Layers", names: Sequence[str], way: Way, report: Reporter
 ) -> Mapping[str, SavedMachine]:  # fmt: skip
-    """What nodes are cloned from; nothing where clones do not start on this host: then they are booted, and that is said."""
+    """What nodes are cloned from, the next way down where one fails; nothing at the end: then they are booted. Each step down is said."""
     trial = known_trial(cache_directory(), session.record.accelerator)
     if trial is not None and trial.way == FAILS:
         report(Event("warning", f"clones do not start on this host ({trial.why}); machines are booted"))
         return {}
+    if way is not Way.STREAM and (trial is None or trial.way != STREAM):
+        try:
+            return _warm_images(session, lab, layers, names, report, whole=False)
+        except NoRoom as failed:
+            report(Event("warning", f"no machine can be cloned ({failed.what}: {failed.why}); machines are booted"))
+            return {}
+        except StepError as failed:
+            report(Event("warning", f"no machine can be cloned ({failed.what}: {failed.why}); saved ones are loaded whole"))
     try:
-        return _warm_images(session, lab, layers, names, report)
+        return _warm_images(session, lab, layers, names, report, whole=True)
     except (StepError, NoRoom) as failed:
-        report(Event("warning", f"no machine can be cloned ({failed.what}: {failed.why}); machines are booted"))
+        report(Event("warning", f"no saved machine starts ({failed.what}: {failed.why}); machines are booted"))
         return {}
 
 
 def _warm_images(
-    session: Session, lab: Lab, layers: "Layers", names: Sequence[str], report: Reporter
+    session: Session, lab: Lab, layers: "Layers", names: Sequence[str], report: Reporter, *, whole: bool
 ) -> Mapping[str, SavedMachine]:  # fmt: skip
     """Node → the machine that it is cloned from; one boot for each kind of machine, as many at once as there are cores."""
     accelerator = Accelerator("kvm" if session.record.accelerator == "kvm" else "tcg", "", session.record.time_scale)
     kinds = {name: (layers[name].digest, lab.node(name).memory_mib, lab.node(name).cpus) for name in names}
     first = {kind: name for name, kind in reversed(kinds.items())}
     with ThreadPoolExecutor(max_workers=cpu_count() or 1) as pool:
-        made = {kind: pool.submit(warm_image, layers[name], kind[1], kind[2], accelerator, report) for kind, name in first.items()}
+        image = partial(warm_image, accelerator=accelerator, report=report, whole=whole)
+        made = {kind: pool.submit(image, layers[name], kind[1], kind[2]) for kind, name in first.items()}
         return {name: made[kind].result() for name, kind in kinds.items()}
 
 

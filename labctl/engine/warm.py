@@ -18,10 +18,10 @@ from labctl.engine.scratch import NAME, boot_scratch, scratch_session, scratch_s
 from labctl.engine.session import Session, disk_of, make_overlay
 from labctl.errors import StepError
 from labctl.host.accelerator import Accelerator
-from labctl.host.domain_xml import Ram
+from labctl.host.domain_xml import DomainSpec, Ram
 from labctl.host.places import cache_directory
 from labctl.host.room import allocate, give_back
-from labctl.host.start_trial import FAILS, WORKS, remember_trial
+from labctl.host.start_trial import FAILS, STREAM, WORKS, known_trial, remember_trial
 from labctl.host.warmstarts import MachineKey, SavedMachine, SavedStore, copy_ram, machine_key
 from labctl.lab.data import TEMPLATES
 from labctl.lab.topology import Lab
@@ -47,22 +47,29 @@ def machine_keys(lab: Lab, layers: "Mapping[str, LayerFiles]", accelerator: str)
     return {node.name: key_of(layers[node.name], node.memory_mib, node.cpus, accelerator).digest for node in lab.nodes}
 
 
-def warm_image(layer: "LayerFiles", memory_mib: int, cpus: int, accelerator: Accelerator, report: Reporter) -> SavedMachine:
-    """The saved machine for this layer and hardware, made now if there is none: once, also when two want it at the same moment."""
-    key = key_of(layer, memory_mib, cpus, accelerator.kind)
+def warm_image(
+    layer: "LayerFiles", memory_mib: int, cpus: int, accelerator: Accelerator, report: Reporter, *, whole: bool = False
+) -> SavedMachine:
+    """The saved machine for this layer and hardware, made now if there is none: once, also when two want it at the same moment.
+
+    `whole`: saved as one stream, for hosts where a machine does not start from a RAM file.
+    """
+    digest = key_of(layer, memory_mib, cpus, accelerator.kind).digest + ("-whole" if whole else "")
     store = warm_store()
-    if known := store.find(key.digest):
+    if known := store.find(digest):
         return SavedMachine(known)
 
     def build(place: Path) -> None:
         with step(report, f"boot a machine of {memory_mib} MiB once, to be cloned"):
-            _boot_and_save(layer, SavedMachine(place), memory_mib, cpus, accelerator)
+            _boot_and_save(layer, SavedMachine(place), memory_mib, cpus, accelerator, whole=whole)
 
     about = {"kind": "warm image", "layer": layer.digest, "memory_mib": memory_mib, "cpus": cpus, "accelerator": accelerator.kind}
-    return SavedMachine(store.make(key.digest, build, about))
+    return SavedMachine(store.make(digest, build, about))
 
 
-def _boot_and_save(layer: "LayerFiles", saved: SavedMachine, memory_mib: int, cpus: int, accelerator: Accelerator) -> None:
+def _boot_and_save(
+    layer: "LayerFiles", saved: SavedMachine, memory_mib: int, cpus: int, accelerator: Accelerator, *, whole: bool
+) -> None:  # fmt: skip
     allocate(saved.ram, memory_mib, "the memory of a machine to be cloned")
     make_overlay(layer.disks[0], saved.disk)
     with scratch_session(accelerator) as session:
@@ -70,9 +77,15 @@ def _boot_and_save(layer: "LayerFiles", saved: SavedMachine, memory_mib: int, cp
         boot_scratch(session, layer, saved.disk, memory_mib=memory_mib, cpus=cpus, ram=ram)
         session.agent(NAME).run(SETTLED, timeout_s=session.deadline(SETTLE_S))
         session.hypervisor.pause(NAME)
-        session.hypervisor.save_state(NAME, saved.state)
+        if whole:
+            session.hypervisor.save_stream(NAME, saved.stream)
+        else:
+            session.hypervisor.save_state(NAME, saved.state)
         session.hypervisor.stop(NAME)
-        give_back(saved.ram)
+        if whole:
+            saved.ram.unlink()
+        else:
+            give_back(saved.ram)
         _try(session, layer, saved, memory_mib, cpus)
 
 
@@ -88,7 +101,10 @@ def _try(session: Session, layer: "LayerFiles", saved: SavedMachine, memory_mib:
             if session.record.alive:
                 remember_trial(cache, kind, FAILS, f"{failed.what}: {failed.why}")
             raise
-    remember_trial(cache, kind, WORKS, f"tried: its agent answered after {seconds:.1f} s")
+    known, way = known_trial(cache, kind), STREAM if saved.stream.exists() else WORKS
+    if way == STREAM and known is not None and known.way == WORKS:
+        return  # a person's choice, not this host's best
+    remember_trial(cache, kind, way, f"tried: its agent answered after {seconds:.1f} s")
 
 
 def _start_once(session: Session, layer: "LayerFiles", saved: SavedMachine, memory_mib: int, cpus: int) -> float:
@@ -97,10 +113,10 @@ def _start_once(session: Session, layer: "LayerFiles", saved: SavedMachine, memo
     disk = session.record.directory / "trial.qcow2"
     try:
         make_overlay(saved.disk, disk)
-        ram = Ram(saved.ram, shared=False, incoming=True)
+        ram = _ram_for_copy(saved, session.record.directory / "trial.ram", memory_mib, own=False)
         spec = scratch_spec(session.record, layer, disk, memory_mib=memory_mib, cpus=cpus, ram=ram)
         spec = replace(spec, disk_chain=(saved.disk, *layer.disks))
-        session.hypervisor.start_saved(spec, saved.state)
+        _start_saved(session, spec, saved)
         session.hypervisor.resume(NAME)
         session.agent(NAME).wait_until_up(session.deadline(ANSWER_S), every_s=0.02)
     finally:
@@ -115,18 +131,30 @@ def start_clone(session: Session, node: NodeRecord, layer: "LayerFiles", saved: 
     """
     node = replace(node, chain=(str(saved.disk), *(str(disk) for disk in layer.disks)))
     make_overlay(saved.disk, disk_of(session.record, node.name))
-    ram = Ram(saved.ram, shared=False, incoming=True)
-    if to_be_saved:
-        own = ram_of(session, node.name)
-        copy_ram(saved.ram, own, node.memory_mib)
-        ram = Ram(own, shared=True, incoming=True)
+    ram = _ram_for_copy(saved, ram_of(session, node.name), node.memory_mib, own=to_be_saved)
     spec = domain_spec(session.record, node, layer, ram=ram, with_nics=False)
-    session.hypervisor.start_saved(spec, saved.state)
+    _start_saved(session, spec, saved)
     for nic in (management_nic(node), *(nic_at(session.record, f"{node.name}:{port.name}") for port in node.ports)):
         session.hypervisor.attach(node.name, nic)  # while it stands still: it finds all of them at once
     session.hypervisor.resume(node.name)
     session.agent(node.name).wait_until_up(session.deadline(ANSWER_S), every_s=0.02)
     return node
+
+
+def _ram_for_copy(saved: SavedMachine, place: Path, memory_mib: int, *, own: bool) -> Ram:
+    """The saved RAM, copied where it is written; or a file of the copy's own at `place`, if it is to be saved or loaded whole."""
+    if saved.stream.exists():
+        allocate(place, memory_mib, "the memory of a machine")
+        return Ram(place, shared=True, incoming=True)
+    if own:
+        copy_ram(saved.ram, place, memory_mib)
+        return Ram(place, shared=True, incoming=True)
+    return Ram(saved.ram, shared=False, incoming=True)
+
+
+def _start_saved(session: Session, spec: DomainSpec, saved: SavedMachine) -> None:
+    whole = saved.stream.exists()
+    session.hypervisor.start_saved(spec, saved.stream if whole else saved.state, whole=whole)
 
 
 def ram_of(session: Session, node: str) -> Path:

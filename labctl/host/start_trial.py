@@ -1,4 +1,4 @@
-"""The host trial: whether a saved machine starts here as a clone. Tried once by a real start, remembered until QEMU or the machine changes.
+"""The host trial: how a saved machine starts here, if it does. Tried once by a real start, remembered until QEMU or the machine changes.
 
 QEMU calls the capability that it rests on (`x-ignore-shared`) unstable, so it is not believed but tried. Owns the memory of the answer
 and how `doctor` tells it; the start itself is the engine's.
@@ -13,12 +13,15 @@ from labctl.host.accelerator import qemu_version
 from labctl.host.domain_xml import MACHINE
 from labctl.host.finding import Finding, State
 
-WORKS, FAILS = "clone", "cold"
+WORKS, STREAM, FAILS = "clone", "stream", "cold"
 
 
 @dataclass(frozen=True)
 class Trial:
-    """`way`: the quickest way that works, clone or cold; `why`: what was seen."""
+    """`way`: the quickest that works: clone (copies share a RAM file), stream (memory is loaded whole each time) or cold.
+
+    `why`: what was seen.
+    """
 
     way: str
     why: str
@@ -53,6 +56,9 @@ def probe_start(cache: Path) -> Finding:
         return Finding("start", State.UNPROVEN, "how machines start: not tried yet", "the first labctl up tries it")
     if trial.way == WORKS:
         return Finding("start", State.OK, f"machines start as clones of a booted one ({trial.why})")
+    if trial.way == STREAM:
+        what = "machines start from saved ones whose memory is loaded whole each time"
+        return Finding("start", State.WARN, what, trial.why, "another version of QEMU is tried anew")
     return Finding(
         "start",
         State.WARN,

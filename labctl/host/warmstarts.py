@@ -60,6 +60,11 @@ class SavedMachine:
         return self.directory / "state"
 
     @property
+    def stream(self) -> Path:
+        """Device state and memory in one, where the machine was saved as a whole; then there is neither `ram` nor `state`."""
+        return self.directory / "stream"
+
+    @property
     def disk(self) -> Path:
         return self.directory / "disk.qcow2"
 

@@ -26,6 +26,17 @@ links:
 addresses:
 {ADDRESSES}
 """
+PAIR = """\
+name: whole
+title: Two machines that are loaded whole
+nodes:
+  pc1..pc2: host
+links:
+  - pc1:eth1 -- pc2:eth1
+addresses:
+  pc1: {eth1: 192.168.1.1/24}
+  pc2: {eth1: 192.168.1.2/24}
+"""
 SECRETS = {
     "kernel random numbers": "head -c 32 /dev/urandom | od -An -tx1",
     "SSH host key": "cut -d' ' -f2 /etc/ssh/ssh_host_ed25519_key.pub",
@@ -118,3 +129,22 @@ def test_a_machine_that_cannot_be_cloned_is_booted(labctl: Labctl, tmp_path: Pat
 def test_doctor_tells_which_way_of_starting_was_tried_here(copies: Labctl) -> None:
     found = {finding["id"]: finding for finding in copies.json("doctor")["findings"]}
     assert found["start"]["state"] == "ok", found["start"]
+
+
+def test_saved_machines_can_be_loaded_whole_where_ram_files_do_not_work(labctl: Labctl, tmp_path: Path) -> None:
+    (tmp_path / "whole").mkdir()
+    (tmp_path / "whole" / "lab.yaml").write_text(PAIR)
+    said = labctl("up", str(tmp_path / "whole"), "--start", "stream").stderr.decode()
+    assert "warning" not in said.lower(), said
+    assert "booted" not in said, said
+    warm = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "labctl" / "warm"
+    chain = labctl.record("whole")["nodes"][0]["chain"]
+    saved = Path(chain[0]).parent
+    assert saved.parent == warm
+    assert (saved / "stream").exists(), "started from a stream"
+    assert labctl.record("whole")["checkpoint"] == ""
+    assert "1 received" in labctl.text("exec", "pc1", "--", "ping", "-c", "1", "-W", "5", "192.168.1.2")
+    labctl("down", "whole")
+    trial = json.loads(labctl.text("doctor", "--json", status=None))
+    (start,) = [line for line in trial["findings"] if line["id"] == "start"]
+    assert start["state"] == "ok", "a person's choice does not change what this host does best"
