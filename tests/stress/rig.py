@@ -140,11 +140,11 @@ class Rig:
     # --- the host's view -----------------------------------------------------------------------------------------------------
 
     def processes(self) -> list[Process]:
-        """Living processes of this rig: by their words, and by the mounts of the namespaces that they are in."""
-        found = []
+        """Living processes of this rig, of whatever user id: by their words, and by the mounts of the namespaces that they are in."""
+        found, ours = [], _self_and_above()
         for entry in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError, ValueError, IndexError):
-                if entry.stat().st_uid != os.getuid() or int(entry.name) == os.getpid():
+                if int(entry.name) in ours:
                     continue
                 words = (entry / "cmdline").read_bytes().split(b"\0")
                 text = b" ".join(words).decode(errors="replace")
@@ -198,6 +198,15 @@ class Rig:
         if path.parent == self.cache / "images":
             return (path / "layer.json").exists() and len(path.name) == 64
         return path.parent == self.state / "checkpoints" and not any(path.iterdir())
+
+
+def _self_and_above() -> set[int]:
+    """This process and those that started it, who may name the rig's place too."""
+    found, pid = set(), os.getpid()
+    while pid > 1:
+        found.add(pid)
+        pid = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    return found
 
 
 def _process(entry: Path, words: list[bytes], text: str) -> Process:

@@ -25,6 +25,7 @@ NODES = ("pc1", "pc2")
 LOOK_S = 0.002
 TRUTH_S = 5.0
 TRIES = 4
+PACKAGES = ("tree", "pv", "bc", "dos2unix", "figlet", "hexer", "moreutils", "ncal")  # small, and not in the base image
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,12 @@ class Sweep:
         self.built += 1
         self.rig.lab("own", f", run: ['echo {self.built} > /opt/number']")
 
+    def new_packages(self) -> None:
+        """A lab with packages of its own, another one each time: its layer is made by apt, without a machine."""
+        self.nothing()
+        self.built += 1
+        self.rig.lab("packed", f", packages: [{PACKAGES[self.built % len(PACKAGES)]}]")
+
     # --- one point -------------------------------------------------------------------------------------------------------------
 
     def points(self, verbs: list[str], targets: list[str], share: int) -> Iterator[tuple[Verb, str, str, float]]:
@@ -120,7 +127,7 @@ class Sweep:
     def verbs(self) -> tuple[Verb, ...]:
         rig = self.rig
         up_steps = ("begin instance", "begin namespace", "done namespace", "begin wires", "done wires")
-        own = str(rig.place / "labs" / "own")
+        own, packed = (str(rig.place / "labs" / name) for name in ("own", "packed"))
         return (
             Verb("up", ("up", self.lab), Sweep.nothing, steps=up_steps, points=dict(labctl=4, libvirtd=2, qemu=2, first=2)),
             Verb(
@@ -147,6 +154,11 @@ class Sweep:
                 "warm image", ("up", self.lab), Sweep.nothing_saved, where="/scratch/",
                 points=dict(labctl=3, libvirtd=1, qemu=1, first=1),
             ),
+            Verb(
+                "image build (packages)", ("image", "build", packed), Sweep.new_packages, again=("image", "build", packed),
+                points=dict(labctl=3),
+            ),
+            Verb("image build --fresh", ("image", "build", "--fresh"), Sweep.nothing, again=("image", "build"), points=dict(labctl=2)),
         )  # fmt: skip
 
     def measure(self, verb: Verb) -> float:
