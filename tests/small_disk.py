@@ -4,6 +4,7 @@
 process that holds the namespace ends.
 """
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -39,12 +40,11 @@ class SmallDisk:
         return Path(f"/proc/{self.holder}/root{self.inner}")
 
     def argv_inside(self, argv: Sequence[str]) -> tuple[str, ...]:
-        return ("nsenter", f"--target={self.holder}", "--user", "--mount", "--preserve-credentials", "--", *argv)
+        here = f"--wd={os.getcwd()}"  # else it would be the root directory
+        return ("nsenter", f"--target={self.holder}", "--user", "--mount", "--preserve-credentials", here, "--", *argv)
 
     def fill(self, leave_kib: int = 0, name: str = "filler") -> Path:
         """Take all room but `leave_kib`; remove the file to give it back."""
-        import os
-
         file = self.place / name
         disk = os.statvfs(self.place)
         with file.open("wb") as stream:

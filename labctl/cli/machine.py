@@ -1,4 +1,4 @@
-"""Verbs about this machine: doctor (what it is able to do, told and mended) and gc (what no lab uses any more)."""
+"""Verbs about this machine: doctor (what it is able to do, told and mended), gc (what no lab uses any more) and support (a report)."""
 
 import shlex
 import subprocess
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from labctl.cli.app import MACHINE, verb
-from labctl.cli.options import JsonOption
+from labctl.cli.options import InstanceOption, JsonOption, RunningLabArgument
 from labctl.cli.progress import progress
 from labctl.cli.reader import Reader, size
 from labctl.errors import CommandError, HostError
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 DOCTOR_SHAPE = """{"format": 1, "able": true, "accelerator": {"kind": "kvm", "why": "…", "time_scale": 1.0},
   "findings": [{"id": "cpu", "state": "ok", "what": "…", "why": "…", "hint": "…", "fix": []}]}"""
 GC_SHAPE = """[{"kind": "directory", "name": "…", "path": "/…", "size_bytes": 0}]"""
+SUPPORT_SHAPE = """{"file": "/…/labctl-support-20261124-150000.tar.gz", "removed": ["user and real name"],
+  "entries": [{"name": "versions.txt", "what": "…", "size_bytes": 400}]}"""
 MARKS = {"ok": ("ok", "green"), "warn": ("warn", "yellow"), "fail": ("FAIL", "red"), "unproven": ("?", "yellow")}
 
 
@@ -101,3 +103,45 @@ def gc(
 
 def _leftover(one: Any) -> dict[str, Any]:
     return {"kind": one.kind, "name": one.name, "path": str(one.path), "size_bytes": one.size_bytes}
+
+
+@verb(
+    "support",
+    MACHINE,
+    "labctl support --dry-run",
+    "labctl support l2-switch --output report.tar.gz",
+    shape=SUPPORT_SHAPE,
+)
+def support(
+    reader: Reader,
+    lab: RunningLabArgument = None,
+    instance: InstanceOption = None,
+    output: Annotated[str | None, typer.Option("--output", "-o", metavar="FILE", help="Where the archive is written.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Only list what would go in.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Collect what a report of a fault needs, in one archive.
+
+    Versions, doctor's answer, and of each instance (or the one that is named) its record, journal and logs. All of it is listed first.
+    Your names, your home directory and this machine's names and addresses are taken out; no keys, disks or memory go in.
+    """
+    from labctl.engine.doctor import examine
+    from labctl.engine.instances import find_instance, list_instances
+    from labctl.engine.support import default_file, gather, write
+
+    records = (find_instance(lab, instance),) if lab or instance else list_instances()
+    bundle = gather(records, lambda: examine(_boot_files()).as_data())
+    file = Path(output) if output else default_file()
+    entries = [{"name": entry.name, "what": entry.what, "size_bytes": entry.size_bytes} for entry in bundle.entries]
+    if not json:
+        reader.table(
+            [(entry.name, size(entry.size_bytes), entry.what) for entry in bundle.entries], heading=("IN THE ARCHIVE", "SIZE", "WHAT")
+        )
+        reader.remark(f"taken out: {', '.join(bundle.removed)}")
+    if not dry_run:
+        write(bundle, file)
+    if json:
+        return reader.data({"file": None if dry_run else str(file.absolute()), "removed": list(bundle.removed), "entries": entries})
+    if not dry_run:
+        reader.say(f"written: {file}")
+        reader.remark("look into it before you give it away; a lab's own texts are in it as they are")
