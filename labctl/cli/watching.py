@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from labctl.cli.reader import Reader, pad
+from labctl.cli.reader import Reader, pad, safe
 
 if TYPE_CHECKING:
     from labctl.check.verdict import CheckResult
@@ -34,7 +34,7 @@ def show_watch(reader: Reader, results: "Iterator[CheckResult]", checks: "Sequen
             if drawn:
                 print(HOME + _page(reader, checks, known), end="", flush=True)
             elif changed:
-                print(_as_json(result) if json else _line(reader, result), flush=True)
+                print(safe(_as_json(result) if json else _line(reader, result)), flush=True)
     return 0
 
 
@@ -47,7 +47,7 @@ def _page(reader: Reader, checks: "Sequence[Check]", known: "dict[str, CheckResu
         mark = reader.paint(*MARKS[result.in_words if result else ""])
         lines.append(f"{mark} {pad(check.id, width)}  {check.says.in_language(reader.language)}")
         lines += [f"    {words}" for words in _wrong(reader, result)] if result else []
-    return "".join(f"{line}\033[K\n" for line in lines) + BELOW
+    return "".join(f"{safe(line)}\033[K\n" for line in lines) + BELOW
 
 
 def _wrong(reader: Reader, result: "CheckResult") -> list[str]:
