@@ -94,8 +94,8 @@ class Http:
         wire.close()
 
 stream = socket.SOCK_STREAM if kind == "http" else socket.SOCK_RAW
-family, _, _, _, address = socket.getaddrinfo(target, port, type=stream)[0]
-probe = Http(family, address) if kind == "http" else Ping(family, address[:2] if family == socket.AF_INET else address)
+family, _, _, _, address = socket.getaddrinfo(target, port or None, type=stream)[0]
+probe = Http(family, address) if kind == "http" else Ping(family, address)
 begin, number = now(), 0
 while True:
     readable, writable = probe.waits()

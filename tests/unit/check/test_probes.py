@@ -16,7 +16,7 @@ from labctl.check.probing import Line, parse_line, render_prober
 from labctl.check.timeline import render_svg, render_timeline, run_json
 from labctl.check.wording import both
 from labctl.lab.observations import ProbeSeen
-from labctl.lab.scenarios import HttpProbe
+from labctl.lab.scenarios import HttpProbe, PingProbe
 from tests.unit.conftest import Golden
 
 SEEN: TypeAdapter[ProbeSeen] = TypeAdapter(ProbeSeen)
@@ -114,6 +114,18 @@ def test_the_program_asks_for_a_page_again_and_again_and_tells_which_was_answere
     assert sent == set(range(len(sent)))
     assert len(sent) > 10
     assert len(answers) > 5 if answered else not answers
+
+
+@pytest.mark.parametrize(("target", "answered"), [("127.0.0.1", True), ("::1", True), ("127.0.0.2", True), ("192.0.2.1", False)])
+def test_the_program_pings_and_what_finds_no_way_is_sent_and_not_answered(target: str, answered: bool) -> None:
+    command = render_prober(PingProbe(ping=f"h1 -> {target}", every="20ms"))
+    script = f"ip link set lo up; exec timeout 2 {command}"
+    done = subprocess.run(("unshare", "--map-root-user", "--net", "sh", "-c", script), capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (124, "")
+    lines = [line for text in done.stdout.splitlines() if (line := parse_line(text))]
+    sent, answers = ({line.number for line in lines if line.answer is kind} for kind in (False, True))
+    assert len(sent) > 10
+    assert len(answers) >= len(sent) - 5 if answered else not answers
 
 
 def test_a_run_is_drawn_for_the_terminal_and_as_svg(golden: Golden) -> None:
