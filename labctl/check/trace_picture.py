@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any
 
+from labctl.check.decoding import RST
 from labctl.check.tracing import FACTS_JA, Hop, Trace
 from labctl.check.wording import both
 from labctl.lab.model import Text
@@ -22,17 +23,36 @@ def ending(trace: Trace) -> Text:
     """What became of the packet, in one sentence."""
     if trace.answered:
         return both("answered", "応答があった")
+    if not trace.hops and trace.by == "http":
+        return both(
+            f"no request was sent ({trace.said}); tcp/80 follows the connection",
+            f"要求は送られていない（{trace.said}）。tcp/80 で接続を追える",
+        )
     if not trace.hops:
         return both(f"it never left {trace.source} ({trace.said})", f"{trace.source} から出ていない（{trace.said}）")
     if any(hop.way == "error" for hop in trace.hops):
         hop = next(hop for hop in trace.hops if hop.way == "error")
-        sender = hop.sender.partition(":")[0]
+        sender = _node(hop.sender)
         return both(f"refused by {sender}: {hop.packet.info}", f"{sender} に拒否された: {hop.packet.info}")
-    if any(hop.way == "back" for hop in trace.hops):
-        return both("an answer was sent; see where it ends", "応答は送られた。どこで途切れたかは上のとおり")
+    if back := [hop for hop in trace.hops if hop.way == "back"]:
+        return _returned(trace, back)
     last = trace.last
-    receiver = last.receiver.partition(":")[0] if last else trace.source
+    receiver = _node(last.receiver) if last else trace.source
     return both(f"no answer: it reached {receiver} and went no further", f"応答なし: {receiver} に届き、その先へは進まなかった")
+
+
+def _returned(trace: Trace, back: Sequence[Hop]) -> Text:
+    """An answer was sent, and yet the node calls it none: it is a refusal, or it was lost on its way."""
+    first, reached = _node(back[0].sender), _node(back[-1].receiver)
+    if reached == trace.source and any(hop.packet.flags & RST for hop in back):
+        return both(f"refused: {first} answered with a reset (RST)", f"拒否: {first} がリセット（RST）を返した")
+    if reached == trace.source:
+        return both(f"the answer of {first} came back too late or to no effect", f"{first} の応答は戻ったが、間に合わないか無効だった")
+    return both(f"the answer of {first} was lost behind {reached}", f"{first} の応答は {reached} の先で失われた")
+
+
+def _node(end: str) -> str:
+    return end.partition(":")[0]
 
 
 def changed_words(hop: Hop, language: str = "en") -> str:

@@ -77,7 +77,9 @@ def test_a_connection_is_followed_through_nat_and_back_and_no_other_one_is() -> 
 
 def test_a_refused_connection_comes_back_as_a_reset() -> None:
     reset = packet("nat1:eth1", 1.1, "203.0.113.5/80", "10.0.0.2/4000", flags=RST | ACK, seq=0, ack=1001)
-    assert [hop.way for hop in trace(CONNECTION[0], reset, answered=False).hops] == ["there", "back"]
+    found = trace(CONNECTION[0], reset, answered=False)
+    assert [hop.way for hop in found.hops] == ["there", "back"]
+    assert ending(found).en == "refused: nat1 answered with a reset (RST)"
 
 
 def test_an_echo_is_followed_by_its_type_and_an_error_about_it_is_told() -> None:
@@ -98,7 +100,7 @@ def test_a_datagram_is_followed_there_and_its_answer_back() -> None:
 
 def test_a_packet_that_is_lost_ends_where_it_was_seen_last() -> None:
     assert ending(trace(CONNECTION[0], answered=False)).en == "no answer: it reached nat1 and went no further"
-    assert ending(trace(*CONNECTION[:3], answered=False)).en == "an answer was sent; see where it ends"
+    assert ending(trace(*CONNECTION[:3], answered=False)).en == "the answer of web1 was lost behind nat1"
     assert ending(trace(answered=False)).en == "it never left pc1 (timed out)"
 
 

@@ -1,6 +1,11 @@
-"""A scenario on real machines: its faults happen at their time, its probes see them, its lab is put back, and a check on it is proven."""
+"""A lesson's tools on two real machines.
+
+A scenario: its faults happen at their time, its probes see them, its lab is put back, a check on it is proven. A packet that is followed, a
+cable that is listened on, checks that are watched.
+"""
 
 import json
+import signal
 from pathlib import Path
 
 import pytest
@@ -47,6 +52,10 @@ checks:
             nft add rule ip quiet out icmp type echo-request drop
       - says: systemctl stops nothing
         do: {web1: mount --bind /bin/true /usr/bin/systemctl}
+  - id: still-there
+    says: pc1 reaches web1
+    see: {reach: pc1 -> 10.0.0.2}
+    sabotage: {cut: pc1:eth1}
 """
 
 
@@ -84,6 +93,49 @@ def test_a_timeline_happens_at_its_time_and_its_probes_see_it(lab: Labctl, tmp_p
 
 
 def test_a_check_on_what_probes_saw_is_proven(lab: Labctl) -> None:
-    report = lab.json("selftest", "faults", status=None)[0]
+    report = lab.json("selftest", "faults", "faults-are-seen", status=None)[0]
     assert report["problems"] == []
     assert report["proven"]
+
+
+def test_a_packet_is_followed_there_and_back_or_to_where_it_ends(lab: Labctl, tmp_path: Path) -> None:
+    picture = tmp_path / "trace.svg"
+    asked = json.loads(lab("trace", "pc1", "web1", "tcp/80", "--json", "--svg", str(picture)).stdout)
+    assert asked["answered"]
+    assert [(hop["from"], hop["to"], hop["way"], hop["ttl"]) for hop in asked["hops"]] == [
+        ("pc1:eth1", "web1:eth1", "there", 64),
+        ("web1:eth1", "pc1:eth1", "back", 64),
+    ]
+    assert asked["hops"][0]["port"][1] == asked["hops"][1]["port"][0] == 80
+    assert "</svg>" in picture.read_text()
+    assert "refused: web1 answered with a reset" in lab.text("trace", "pc1 -> web1", "tcp/81")
+    assert "refused by web1" in lab.text("trace", "pc1", "10.0.0.2", "udp/9")
+    assert "answered" in lab.text("trace", "pc1", "web1")
+    lab("exec", "web1", "--", "sysctl -q net.ipv4.icmp_echo_ignore_all=1")
+    assert "it reached web1 and went no further" in lab.text("trace", "pc1", "web1")
+    lab("exec", "web1", "--", "sysctl -q net.ipv4.icmp_echo_ignore_all=0")
+    assert "it never left pc1" in lab.text("trace", "pc1", "10.0.0.99")
+
+
+def test_a_cable_is_listened_on_and_each_layer_is_told(lab: Labctl) -> None:
+    capture = lab.start("capture", "all", "--decode", "-s", "15", "icmp")
+    assert capture.stderr is not None
+    while b"listening on pc1:eth1" not in capture.stderr.readline():
+        assert capture.poll() is None
+    lab("exec", "pc1", "--", "ping -c 1 -W 5 10.0.0.2")
+    said, _ = capture.communicate(timeout=60)
+    lines = [line.split() for line in said.decode().splitlines()]
+    assert [words[:1] for words in lines if words].count(["Ethernet"]) == 2
+    assert ["IPv4", "10.0.0.1", "→", "10.0.0.2", "TTL", "64"] in lines
+
+
+def test_a_student_sees_a_lesson_fall_and_rise_again(lab: Labctl) -> None:
+    watch = lab.start("verify", "faults", "still-there", "--watch", "--json")
+    assert watch.stdout is not None
+    assert json.loads(watch.stdout.readline())["state"] == "passed"
+    lab("link", "cut", "pc1:eth1")
+    assert json.loads(watch.stdout.readline())["state"] == "failed"
+    lab("link", "restore", "pc1:eth1")
+    assert json.loads(watch.stdout.readline())["state"] == "passed"
+    watch.send_signal(signal.SIGINT)
+    assert watch.wait(timeout=60) == 0
