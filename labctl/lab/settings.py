@@ -6,10 +6,7 @@ value; where both fit, the value if it says all that was typed. Also `change_set
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
-
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import ValidationError
+from typing import TYPE_CHECKING, Any
 
 from labctl.errors import Fault, LoadError, UsageError
 from labctl.lab.digest import with_digest
@@ -17,6 +14,10 @@ from labctl.lab.topology import Interface, Lab, Node
 from labctl.lab.tree import Path, Plain
 from labctl.lab.words import meant, quoted
 from labctl.lab.yaml12 import parse_yaml
+
+if TYPE_CHECKING:
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import ValidationError
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,10 @@ def schema_of(properties: Mapping[str, Any]) -> dict[str, Any]:
 
 def read_settings(properties: Mapping[str, Any], given: Mapping[str, Any], owner: str) -> tuple[dict[str, Any], list[Problem]]:
     """`given` with every scalar read as the schema wants it, and what is wrong; unknown and wrong keys are left out."""
+    if not given:
+        return {}, []
+    from jsonschema import Draft202012Validator  # 0.1 s, and few labs need it
+
     unknown = [
         Problem((key,), f"no setting `{key}` in {owner}", "", meant(key, properties), True) for key in given if key not in properties
     ]
@@ -71,7 +76,7 @@ def _filled_inside(schema: Any, value: Any) -> Any:
 # --- scalars ---------------------------------------------------------------------------------------------------------------
 
 
-def _typed(given: dict[str, Any], validator: Draft202012Validator) -> tuple[Any, list[ValidationError]]:
+def _typed(given: dict[str, Any], validator: "Draft202012Validator") -> tuple[Any, list["ValidationError"]]:
     """First every scalar as it is likely meant; then those that do not fit the other way, where that helps."""
     flipped: frozenset[Path] = frozenset()
     errors = list(validator.iter_errors(_read(given, flipped)))
@@ -92,13 +97,13 @@ def _read(data: Any, flipped: frozenset[Path], path: Path = ()) -> Any:
     return data
 
 
-def _scalars_at(data: Any, errors: list[ValidationError]) -> frozenset[Path]:
+def _scalars_at(data: Any, errors: list["ValidationError"]) -> frozenset[Path]:
     """The unquoted scalars that errors point at."""
     places = {place for error in errors for place in _places(error)}
     return frozenset(path for path in _plain_paths(data) if path in places)
 
 
-def _places(error: ValidationError) -> Iterator[Path]:
+def _places(error: "ValidationError") -> Iterator[Path]:
     if not error.context:
         yield tuple(error.absolute_path)
     for inner in error.context or ():
@@ -129,7 +134,7 @@ _TYPES = {
 }
 
 
-def _problem(error: ValidationError) -> Problem:
+def _problem(error: "ValidationError") -> Problem:
     path: Path = tuple(error.absolute_path)
     last = path[-1] if path else "settings"
     name = f"`{last}`" if isinstance(last, str) else f"item {last + 1} of `{path[-2]}`"
@@ -157,7 +162,7 @@ def _problem(error: ValidationError) -> Problem:
     return Problem(path, f"{name} is {quoted(value)}", error.message[:200])
 
 
-def _choices(error: ValidationError) -> str:
+def _choices(error: "ValidationError") -> str:
     """What the branches wanted of this very value, in a line."""
     here = [_problem(inner) for inner in error.context or () if not list(inner.relative_path)]
     wanted = list(dict.fromkeys((inner.why or inner.hint) for inner in here if inner.why or inner.hint))
