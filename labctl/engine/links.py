@@ -103,10 +103,12 @@ def plug(
     unplug: tuple[str, ...],
     cables: tuple[tuple[str, str], ...],
     new: tuple[tuple[str, str], ...],
+    first: Sequence[wires.Request] = (),
 ) -> None:
-    """Make the wiring `cables`: ends in `unplug` lose their cable, cables in `new` are made."""
+    """Make the wiring `cables`, in one call: `first`, then ends in `unplug` lose their cable and cables in `new` are made."""
     record = session.record
-    requests = [wires.disconnect(port_at(record, end).tap) for end in unplug]
+    requests = [*first]
+    requests += [wires.disconnect(port_at(record, end).tap) for end in unplug]
     requests += [wires.connect(port_at(record, a).tap, port_at(record, b).tap) for a, b in new]
     wires.carry_out(record.first, requests)
     touched = {*unplug, *(end for cable in new for end in cable)}

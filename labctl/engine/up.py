@@ -278,10 +278,9 @@ def _wire(session: Session, lab: Lab, plan: Plan, fresh: bool, report: Reporter)
             requests.append(wires.make_uplink_bridge(wires.UPLINK_TAP))
         for node in record.nodes:
             requests += machines.wire_requests(node)
-        wires.carry_out(record.first, requests)
         wanted = tuple((str(link.a), str(link.b)) for link in lab.links)
         removed = [end for gone in plan.of(RemoveCable) for end in gone.subject.split(" -- ")]
         added = [added.subject.split(" -- ") for added in plan.of(MakeCable)]
         still = [end for end in removed if cable_at(record, end) is not None] if not fresh else []
-        plug(session, unplug=tuple(still), cables=wanted, new=tuple((a, b) for a, b in added))
+        plug(session, unplug=tuple(still), cables=wanted, new=tuple((a, b) for a, b in added), first=requests)
         Journal(record.directory).write("done wires")
