@@ -333,6 +333,23 @@ def summary(outcomes: list[Outcome]) -> list[Row]:
     return rows
 
 
+def table(outcomes: list[Outcome]) -> str:
+    """Verbs by targets, as Markdown: how many points each, and what came of them."""
+    lines = [f"| verb | {' | '.join(TARGETS)} | `up` finished | said what to do | lost |", "|---|" + "---|" * (len(TARGETS) + 3)]
+    for verb in (*dict.fromkeys(each.verb for each in outcomes), ""):
+        here = [each for each in outcomes if verb in ("", each.verb)]
+        done = sum(each.up == "done" for each in here)
+        numbers = [sum(each.target == target for each in here) for target in TARGETS]
+        numbers += [done, len(here) - done, sum(bool(each.faults) for each in here)]
+        lines.append(f"| {verb or 'all'} | {' | '.join(str(number) for number in numbers)} |")
+    return "\n".join(lines)
+
+
+def read_report(files: list[Path]) -> list[Outcome]:
+    found = [Outcome(**json.loads(line)) for file in files for line in file.read_text().splitlines()]
+    return [outcome for outcome in found if outcome.killed or outcome.faults]
+
+
 def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("place", type=Path)
@@ -340,7 +357,11 @@ def main() -> int:
     parser.add_argument("--targets", default="")
     parser.add_argument("--share", type=int, default=1, help="only each n-th point")
     parser.add_argument("--report", type=Path, help="one line of JSON for each point")
+    parser.add_argument("--table", type=Path, nargs="*", help="only print the table of reports that were written")
     chosen = parser.parse_args()
+    if chosen.table:
+        print(table(read_report(chosen.table)))
+        return 0
     sweep, outcomes = Sweep(chosen.place), []
     for verb, target, step, part in sweep.points(_listed(chosen.verbs), _listed(chosen.targets), chosen.share):
         outcome = sweep.one(verb, target, step, part)
@@ -352,7 +373,8 @@ def main() -> int:
         if chosen.report:
             with chosen.report.open("a") as file:
                 file.write(json.dumps(asdict(outcome)) + "\n")
-    counted = [each for each in outcomes if each.killed]
+    counted = [each for each in outcomes if each.killed or each.faults]
+    print(table(counted))
     for row in summary(counted):
         add_row(row)
         print(f"{row.what}: {row.tried} points, {row.lost} with a fault; {row.remark}")
