@@ -108,12 +108,18 @@ def loose_ports(lab: Lab, node: Node, language: str) -> tuple[str, ...]:
     """What stands at no cable's end: `lo 10.255.0.1/32`, `port5 (free)`."""
     cabled = {end_at(link, node).interface for link in lab.links if node.name in (link.a.node, link.b.node)}
     loose = [port for port in node.interfaces if port.name not in cabled]
-    texts = (f"{port.name} {' '.join(map(str, port.addresses))}" if port.addresses else _free(port.name, language) for port in loose)
-    return tuple(texts)
+    free = [port.name for port in loose if not port.addresses]
+    nics = [port.name for port in node.nics]
+    return (*_free(free, nics, language), *(f"{port.name} {' '.join(map(str, port.addresses))}" for port in loose if port.addresses))
 
 
-def _free(port: str, language: str) -> str:
-    return f"{port}（空き）" if language == "ja" else f"{port} (free)"
+def _free(ports: list[str], nics: list[str], language: str) -> tuple[str, ...]:
+    """One entry for all: `port5 … port8 (free)`, where none between them has a cable."""
+    if not ports:
+        return ()
+    row = len(ports) > 2 and ports[0] in nics and ports == nics[nics.index(ports[0]) :][: len(ports)]
+    names = f"{ports[0]} … {ports[-1]}" if row else ", ".join(ports)
+    return (f"{names}（空き）" if language == "ja" else f"{names} (free)",)
 
 
 # --- terminal ------------------------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from labctl.lab.dot import marker_of, put_symbols, render_dot
-from labctl.lab.drawing import plan_layout, render_mermaid, render_terminal
+from labctl.lab.drawing import loose_ports, plan_layout, render_mermaid, render_terminal
 from labctl.lab.load import load_lab
 from labctl.lab.picture import Now, setting_words
 from labctl.lab.roles import RoleFile
@@ -61,6 +61,22 @@ def test_a_setting_that_no_plan_shows_stays_to_be_found() -> None:
     lab = load_lab(CASES / "running.yaml")
     assert lab.node("sw1").interface("port2").settings["learning"] is False
     assert "learning" not in render_terminal(lab) + render_dot(lab)
+
+
+@pytest.mark.parametrize(
+    ("free", "words"),
+    [
+        (["port9"], "port9 (free)"),
+        (["port4", "port6", "port8"], "port4, port6, port8 (free)"),
+        (["port4", "port5", "port6"], "port4 … port6 (free)"),
+    ],
+)
+def test_free_ports_are_told_together(free: list[str], words: str, tmp_path: Path) -> None:
+    cabled = [f"port{number}" for number in range(1, 8) if f"port{number}" not in free]
+    lines = ["name: a", "title: a", f"nodes: {{sw1: {{role: l2-switch, ports: [{', '.join(free)}]}}, pc1: host}}", "links:"]
+    (tmp_path / "lab.yaml").write_text("\n".join([*lines, *(f"  - sw1:{port} -- pc1:eth{port[-1]}" for port in cabled)]) + "\n")
+    lab = load_lab(tmp_path / "lab.yaml")
+    assert loose_ports(lab, lab.node("sw1"), "en") == (words,)
 
 
 def test_a_role_may_have_a_symbol_that_its_kind_has_not() -> None:
