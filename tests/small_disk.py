@@ -26,6 +26,7 @@ print("ready", flush=True)
 sys.stdin.read()
 """
 READ_ONLY = 1
+LARGE, SMALL = 1 << 20, 1 << 12  # bytes
 
 
 @dataclass(frozen=True)
@@ -45,12 +46,17 @@ class SmallDisk:
 
     def fill(self, leave_kib: int = 0, name: str = "filler") -> Path:
         """Take all room but `leave_kib`; remove the file to give it back."""
-        file = self.place / name
-        disk = os.statvfs(self.place)
+        file, taken, step = self.place / name, 0, LARGE
         with file.open("wb") as stream:
-            taken = disk.f_bavail * disk.f_frsize - leave_kib * 1024
-            if taken > 0:
-                os.posix_fallocate(stream.fileno(), 0, taken)
+            while step >= SMALL:  # others write there too: what was free a moment ago need not be
+                disk = os.statvfs(self.place)
+                try:
+                    if disk.f_bavail * disk.f_frsize - leave_kib * 1024 < step:
+                        raise OSError
+                    os.posix_fallocate(stream.fileno(), taken, step)
+                    taken += step
+                except OSError:
+                    step //= 16
         return file
 
 
