@@ -19,7 +19,7 @@ from labctl.engine import points, power
 from labctl.engine import sabotage as sabotages
 from labctl.engine import selftest as proofs
 from labctl.engine import verify as checks
-from labctl.engine.events import Event, Reporter, silent
+from labctl.engine.events import Event, Reporter, silent, step
 from labctl.engine.images import layers_of
 from labctl.engine.instances import InstanceRecord, find_instance, held_instance, write_record
 from labctl.engine.running import RunningLab
@@ -28,7 +28,7 @@ from labctl.engine.session import Session, open_session
 from labctl.engine.stimulus import Stage
 from labctl.engine.strays import remove_strays
 from labctl.engine.up import UpOptions, up
-from labctl.errors import LockHeld, UsageError
+from labctl.errors import LockHeld, TimedOut, UsageError
 from labctl.lab.impairments import read_words
 from labctl.lab.load import load_lab
 from labctl.lab.model import Check, Text
@@ -188,7 +188,21 @@ def reset(record: InstanceRecord, nodes: Sequence[str], report: Reporter) -> Non
 
 def start(record: InstanceRecord, nodes: Sequence[str], report: Reporter) -> None:
     """Start nodes that are off, on the disks they have."""
-    power.start(record, nodes, layers_of(record), report)
+    with opened(record, "start nodes of", report) as (session, target):
+        power.start(session, target.lab, nodes, layers_of(record), report)
+        all_run = not any(node.halted for node in session.record.nodes)
+        if all_run and not (session.record.broken or session.record.cut):
+            _wait_for_lesson(target, report)
+
+
+def _wait_for_lesson(target: RunningLab, report: Reporter) -> None:
+    """Wait until what the lab calls ready holds again. If it does not, that is told and no more: the fault may be the lesson."""
+    if target.lab.ready:
+        with step(report, "the lab's own readiness"):
+            try:
+                checks.wait_ready(target, report)
+            except TimedOut as late:
+                report(Event("warning", f"{late.what} ({late.why})"))
 
 
 def change_settings(record: InstanceRecord, node: str, changes: Mapping[str, Any], report: Reporter) -> None:

@@ -1,13 +1,18 @@
 """Nodes off and on: in order (`halt`), as a power cut, and back with the disk they have."""
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from os import cpu_count
 from typing import TYPE_CHECKING
 
 from labctl.engine import nodes as machines
-from labctl.engine.events import Reporter, step
+from labctl.engine.events import Event, Reporter, step
 from labctl.engine.instances import InstanceRecord, held_instance, write_record
+from labctl.engine.provision import wait_until_role_works
 from labctl.engine.session import Session, open_session
+from labctl.errors import StepError, TimedOut
+from labctl.lab.topology import Lab
 
 if TYPE_CHECKING:
     from labctl.host.images import LayerFiles
@@ -25,13 +30,19 @@ def halt(record: InstanceRecord, nodes: Sequence[str], report: Reporter) -> Inst
         return session.record
 
 
-def start(record: InstanceRecord, nodes: Sequence[str], layers: "Mapping[str, LayerFiles]", report: Reporter) -> InstanceRecord:
-    """Start `nodes` again on the disks they have. Nothing for one that runs."""
-    with held_instance(record, "start nodes of") as held, open_session(held) as session:
-        for name in nodes:
-            with step(report, f"start {name}", name):
-                power_on(session, name, layers[name])
-        return session.record
+def start(session: Session, lab: Lab, nodes: Sequence[str], layers: "Mapping[str, LayerFiles]", report: Reporter) -> None:
+    """Start `nodes` again on the disks they have, as many at once as there are cores. Nothing for one that runs."""
+
+    def one(name: str) -> None:
+        with step(report, f"start {name}", name):
+            boot(session, lab, name, layers[name], report)
+
+    off = [name for name in nodes if name not in session.hypervisor.domains()]
+    with ThreadPoolExecutor(cpu_count() or 1) as pool:
+        started = [pool.submit(one, name) for name in off]
+    for name, future in zip(off, started, strict=True):
+        future.result()
+        mark(session, name, halted=False)
 
 
 def power_off(session: Session, name: str) -> None:
@@ -40,11 +51,20 @@ def power_off(session: Session, name: str) -> None:
     mark(session, name, halted=True)
 
 
-def power_on(session: Session, name: str, layer: "LayerFiles") -> None:
+def power_on(session: Session, lab: Lab, name: str, layer: "LayerFiles", report: Reporter) -> None:
     """Boot the node on its disk and wait until its role works again; nothing if it runs."""
     if name not in session.hypervisor.domains():
-        machines.boot(session, session.record.node(name), layer)
+        boot(session, lab, name, layer, report)
     mark(session, name, halted=False)
+
+
+def boot(session: Session, lab: Lab, name: str, layer: "LayerFiles", report: Reporter) -> None:
+    """Boot the node and wait for its role. A role that does not get ready is told and no more: somebody may have broken it on purpose."""
+    machines.boot(session, session.record.node(name), layer)
+    try:
+        wait_until_role_works(session, lab, name)
+    except (StepError, TimedOut) as late:
+        report(Event("warning", f"{name} has booted, and its role is not ready ({late.what}: {late.why})", name))
 
 
 def mark(session: Session, name: str, *, halted: bool) -> None:

@@ -12,7 +12,7 @@ from labctl.engine.keys import host_key, user_key
 from labctl.engine.session import Session
 from labctl.errors import StepError
 from labctl.guest.identity import Identity
-from labctl.guest.provisioning import Step, render_changes, render_steps
+from labctl.guest.provisioning import Step, render_changes, render_ready, render_steps
 from labctl.guest.rendering import RenderedNode, render_lab
 from labctl.host.run import run
 from labctl.lab.topology import Lab, Node
@@ -36,6 +36,11 @@ def change_node(session: Session, before: Lab, after: Lab, node: str) -> None:
     """Bring a running node from its settings in `before` to those in `after`."""
     steps = render_changes(after.node(node), render(before, (node,)), render(after, (node,)))
     _carry_out(session, node, steps)
+
+
+def wait_until_role_works(session: Session, lab: Lab, node: str) -> None:
+    """Return once the role of a node that was booted says that it is ready; `StepError` with its last words if it does not in time."""
+    _carry_out(session, node, render_ready(lab.node(node), render(lab, (node,))))
 
 
 def identity_of(directory: Path, node: str) -> Identity:

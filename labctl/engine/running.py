@@ -92,7 +92,7 @@ class RunningLab:
         if state in ("off", "reboot"):
             power_off(self._session, node)
         if state in ("on", "reboot"):
-            power_on(self._session, node, self._layers()[node])
+            power_on(self._session, self.lab, node, self._layers()[node], self._report)
 
     def reset(self, nodes: Sequence[str]) -> None:
         """These nodes as they were when the lab was ready; none named: all of them, cables and settings too."""

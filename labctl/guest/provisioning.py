@@ -76,6 +76,11 @@ def render_changes(node: Node, before: Mapping[str, RenderedNode], after: Mappin
     return (Step(f"role {node.role.name}", script, ROLE_S), *_ready(new))
 
 
+def render_ready(node: Node, rendered: Mapping[str, RenderedNode]) -> tuple[Step, ...]:
+    """The step that waits until the role of `node` works, after a boot; none if it says nothing of that."""
+    return _ready(rendered[node.name])
+
+
 def _guest_file(file: RenderedFile) -> GuestFile:
     return GuestFile(file.path, file.content.encode(), file.mode)
 

@@ -239,6 +239,8 @@ class Hypervisor:
                 time.sleep(0.02)
             except HypervisorError as gone:
                 raise AgentError(f"{name}: the guest agent does not answer", why=str(gone)) from gone
+            except SystemError as garbled:  # what the binding raises where the answer is no UTF-8
+                raise AgentError(f"{name}: the guest agent's answer cannot be read", why="it is no text") from garbled
 
     def _agent_command(self, name: str, request: str, timeout_s: float) -> str:
         import libvirt_qemu

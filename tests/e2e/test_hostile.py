@@ -124,7 +124,7 @@ def test_a_guest_that_fills_its_own_disk_still_answers_and_is_put_back(lab: Labc
     fill = "fallocate -l $(($(df --output=avail -k / | tail -1) - 64))K /filler; dd if=/dev/zero of=/rest bs=4k 2>&1"
     assert lab.text("exec", "pc1", "--", "sh", "-c", f"{fill}; df --output=avail / | tail -1").split()[-1] == "0"
     assert works(lab)
-    assert b"No space left" in lab("exec", "pc1", "--", "cp", "/etc/services", "/root/", status=1).stderr
+    assert b"No space left" in lab("exec", "pc1", "--", "cp", "/bin/bash", "/root/", status=1).stderr
     lab("reset", "pc1")
     assert lab.text("exec", "pc1", "--", "sh", "-c", "ls /filler 2>/dev/null; echo gone").strip() == "gone"
 
