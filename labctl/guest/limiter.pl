@@ -2,7 +2,6 @@
 # the agent mute. Then its pipes are closed, which ends what goes on printing. TERM ends the command with all that it started.
 #
 #   perl -e PROGRAM BYTES COMMAND [ARGUMENT …]        the status is the command's; 128 and the number for a signal
-use strict;
 my $left = shift @ARGV;
 pipe(my $out, my $out_end) && pipe(my $err, my $err_end) or die "pipe: $!\n";
 my $pid = fork() // die "fork: $!\n";
