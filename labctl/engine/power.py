@@ -22,16 +22,24 @@ def halt(record: InstanceRecord, nodes: Sequence[str], report: Reporter) -> Inst
     """Shut `nodes` down in order; their disks stay. Nothing for one that is off."""
     with held_instance(record, "halt nodes of") as held, open_session(held) as session:
         for name in nodes:
-            node = session.record.node(name)
+            mark(session, name, halted=True)  # before it is: whoever is killed here leaves a machine that is going down
             with step(report, f"halt {name}", name):
                 if name in session.hypervisor.domains():
-                    machines.halt(session, node)
-            mark(session, name, halted=True)
+                    machines.halt(session, session.record.node(name))
         return session.record
+
+
+def finish_halts(session: Session) -> None:
+    """See machines off whose `halt` was broken off: one that is going down still runs when it is looked at."""
+    for node in session.record.nodes:
+        if node.halted and node.name in session.hypervisor.domains():
+            machines.halt(session, node)
 
 
 def start(session: Session, lab: Lab, nodes: Sequence[str], layers: "Mapping[str, LayerFiles]", report: Reporter) -> None:
     """Start `nodes` again on the disks they have, as many at once as there are cores. Nothing for one that runs."""
+
+    finish_halts(session)
 
     def one(name: str) -> None:
         with step(report, f"start {name}", name):
@@ -41,8 +49,10 @@ def start(session: Session, lab: Lab, nodes: Sequence[str], layers: "Mapping[str
     with ThreadPoolExecutor(cpu_count() or 1) as pool:
         started = [pool.submit(one, name) for name in off]
     for name, future in zip(off, started, strict=True):
+        if future.exception() is None:
+            mark(session, name, halted=False)
+    for future in started:
         future.result()
-        mark(session, name, halted=False)
 
 
 def power_off(session: Session, name: str) -> None:

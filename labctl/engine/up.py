@@ -27,6 +27,7 @@ from labctl.engine.instances import (
 from labctl.engine.journal import Journal
 from labctl.engine.keys import make_keys, write_ssh_files
 from labctl.engine.links import cable_at, plug
+from labctl.engine.power import finish_halts
 from labctl.engine.room import check_places, naming_room, refuse_without_room
 from labctl.engine.saved_cache import trim, using_saved
 from labctl.engine.session import Session, disk_of, open_session, start_libvirtd
@@ -126,6 +127,7 @@ def _tidy(known: InstanceRecord | None, report: Reporter) -> None:
     if known is not None and known.alive:
         with open_session(known) as session:
             remove_strays(session)
+            finish_halts(session)
     if known is not None and known.unfinished:
         again = f"labctl {known.unfinished} does it again, labctl reset puts all back"
         report(Event("warning", f"labctl {known.unfinished} was broken off, nodes may be of two times; {again}"))
