@@ -9,6 +9,7 @@ POINTS = (
     ("labctl", "up", "begin wires", 0.0),
     ("labctl", "reset", "", 0.6),
     ("labctl", "checkpoint save", "", 0.5),
+    ("labctl", "halt", "", 0.5),
     ("libvirtd", "up --fresh", "", 0.4),
     ("libvirtd", "checkpoint goto", "", 0.6),
     ("qemu", "reset", "", 0.6),
@@ -16,7 +17,7 @@ POINTS = (
     ("first", "up", "", 0.6),
 )
 # Seconds that the verbs take, guessed and not measured: a point that comes too late is tried again, earlier.
-DURATIONS = {"up": 4.0, "up --fresh": 10.0, "down": 0.4, "reset": 4.0, "checkpoint save": 6.0, "checkpoint goto": 4.0}
+DURATIONS = {"up": 4.0, "up --fresh": 10.0, "down": 0.4, "reset": 4.0, "halt": 6.0, "checkpoint save": 6.0, "checkpoint goto": 4.0}
 
 
 @pytest.fixture(scope="module")

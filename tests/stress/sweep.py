@@ -134,7 +134,7 @@ class Sweep:
                 "up --fresh", ("up", self.lab, "--fresh"), Sweep.nothing, steps=("begin disk",),
                 points=dict(labctl=6, libvirtd=3, qemu=3, first=2),
             ),
-            Verb("down", ("down", "--instance", NAME), Sweep.up, points=dict(labctl=4, libvirtd=1, qemu=1, first=1)),
+            Verb("down", ("down", "--instance", NAME), Sweep.up, steps=("begin down",), points=dict(labctl=4, libvirtd=1, qemu=1, first=1)),
             Verb("reset", ("reset", "--instance", NAME), Sweep.up, points=dict(labctl=4, libvirtd=2, qemu=2, first=2)),
             Verb("halt", ("halt", "--instance", NAME), Sweep.up, keeps=True, points=dict(labctl=2, libvirtd=1, qemu=1, first=1)),
             Verb("start", ("start", "--instance", NAME), Sweep.halted, keeps=True, points=dict(labctl=2, libvirtd=1, qemu=1, first=1)),
