@@ -5,8 +5,8 @@ host has no netem, the guests' has: so each end impairs what it sends (tc-netem(
 """
 
 import math
+import shlex
 
-from labctl.guest.bundle import GuestFile, render_bundle
 from labctl.lab.impairments import Impairment
 from labctl.lab.topology import Node
 from labctl.lab.values import seconds_of
@@ -30,45 +30,68 @@ WAITING_FRAMES = 1000  # as txqueuelen of an Ethernet interface
 FRAMES_A_SECOND = 100_000  # a delay must hold all that arrives meanwhile
 MTU = 1500
 
-# A queue is made anew only where its line differs: what waits in another one stays. One that a role or a person made is not ours to take.
+# A fault of a timeline comes on time: few programs are started (each costs 50 ms under emulation), and the queue is made before its file.
+# It is made anew only where its line differs: what waits in another one stays. One that a role or a person made is not ours to take.
 SCRIPT = """\
-old=$LABCTL_BEFORE{file} new={file}
-[ -e "$old" ] || [ -e "$new" ] || exit 0
-for nic in {nics}; do
-  before=$(grep -s " dev $nic " "$old" || true)
-  after=$(grep -s " dev $nic " "$new" || true)
-  case "$(tc qdisc show dev "$nic" root)" in
-    ''|*' noop '*|*' noqueue '*|*' pfifo_fast '*|*' fq_codel '*|*' mq '*|*' pfifo '*) there=no ;;
-    *' netem '*) there=yes ;;
-    *) there=other ;;
-  esac
-  [ "$before" != "$after" ] || [ $there = no ] || continue
-  case $there$after in other*netem*) echo "$nic has a queue of its own: $(tc qdisc show dev "$nic" root)"; exit 1 ;; esac
-  [ $there != yes ] || tc qdisc del dev "$nic" root
-  case $before in *' mtu '*) ip link set dev "$nic" mtu {mtu} ;; esac
-  printf '%s\\n' "$after" | sh -eu
-done
-if [ -e "$new" ]; then ln -sf {unit} {wanted}; else rm -f {wanted}; fi
+set -eu
+nl='
+'
+lines_of() {{ # sets `found` to the lines of $1 about interface $2
+  found= rest=$1
+  while [ -n "$rest" ]; do
+    line=${{rest%%"$nl"*}} rest=${{rest#*"$nl"}}
+    case $line in *" dev $2 "*) found=$found$line$nl ;; esac
+  done
+}}
+main() {{
+  before= after={after}
+  [ ! -e {file} ] || while IFS= read -r line; do before=$before$line$nl; done <{file}
+  for nic in {nics}; do
+    lines_of "$before" "$nic"; old=$found
+    lines_of "$after" "$nic"; new=$found
+    [ -n "$old$new" ] || continue
+    queue=$(tc qdisc show dev "$nic" root)
+    case $queue in
+      ''|*' noop '*|*' noqueue '*|*' pfifo_fast '*|*' fq_codel '*|*' mq '*|*' pfifo '*) there=no ;;
+      *' netem '*) there=yes ;;
+      *) there=other ;;
+    esac
+    [ "$old" != "$new" ] || [ $there = no ] || continue
+    case $there$new in other*netem*) echo "$nic has a queue of its own: $queue"; exit 1 ;; esac
+    [ $there != yes ] || tc qdisc del dev "$nic" root
+    case "$old $new" in *' mtu '*) case $new in *' mtu '*) ;; *) ip link set dev "$nic" mtu {mtu} ;; esac ;; esac
+    eval "$new"
+  done
+  if [ -n "$after" ]; then
+    printf '%s' "$after" >{file}
+    printf '%s' {unit_text} >{unit}
+    [ -L {wanted} ] || ln -sf {unit} {wanted}
+    sync {file} {unit}
+  elif [ -n "$before" ]; then
+    rm -f {file} {unit} {wanted}
+  fi
+}}
+main </dev/null
 """
 
 
 def render_impairing(node: Node) -> str:
     """A script that makes the running node, and its next boots, impair what the lab says and nothing else. It may run again."""
-    files = impairment_files(node)
-    removed = () if files else (FILE, UNIT)
-    return render_bundle(f"{node.name}: impairments", files, apply_script(node), first=False, removed=removed)
+    return SCRIPT.format(
+        file=FILE,
+        nics=" ".join(port.name for port in node.nics) or "''",
+        mtu=MTU,
+        unit=UNIT,
+        wanted=WANTED,
+        after=shlex.quote(render_impairments(node)),
+        unit_text=shlex.quote(UNIT_TEXT),
+    )
 
 
-def apply_script(node: Node) -> str:
-    """The script that brings queues and MTUs to the file, knowing what the file said before."""
-    return SCRIPT.format(file=FILE, nics=" ".join(port.name for port in node.nics), mtu=MTU, unit=UNIT, wanted=WANTED)
-
-
-def impairment_files(node: Node) -> tuple[GuestFile, ...]:
+def render_impairments(node: Node) -> str:
+    """The file; empty for a node without impairments."""
     lines = [line for port in node.nics for line in impairment_lines(port.name, port.impairment)]
-    if not lines:
-        return ()
-    return GuestFile(FILE, (HEAD + "\n".join(lines) + "\n").encode()), GuestFile(UNIT, UNIT_TEXT.encode())
+    return HEAD + "".join(f"{line}\n" for line in lines) if lines else ""
 
 
 def impairment_lines(interface: str, impairment: Impairment) -> tuple[str, ...]:
