@@ -1,14 +1,17 @@
 """What probes saw while a scenario ran: answers, losses, gaps; and what it says about an observation. Pure data and counting.
 
-Owns the meaning of a gap: from the first probe that was lost to the next that was answered, or to the end; so a fault of T seconds shows
-as T, give or take the interval.
+Owns the meaning of a gap: from the first probe that was not answered as usual until the first answer after it, less the usual time of an
+answer, or to the end. So a fault of T seconds shows as T, give or take the interval.
 """
 
+from bisect import bisect_right
 from dataclasses import dataclass, replace
 
 from labctl.check.wording import both
 from labctl.lab.model import ProbeSeen, Text
 from labctl.lab.values import seconds_of
+
+LEAST = 0.9  # of an interval: one probe that was lost is a gap of one interval
 
 
 @dataclass(frozen=True)
@@ -54,15 +57,18 @@ class ProbeRecord:
 
     @property
     def gaps(self) -> tuple[Gap, ...]:
+        """Times without an answer. What waits in a queue while a cable is pulled is answered when it is back: late, and all at once."""
+        usual_s = min((one.answered_s - one.sent_s for one in self.samples if one.answered_s is not None), default=0.0)
+        sent = [one.sent_s for one in self.samples]
+        heard = sorted((one.answered_s - usual_s, one.sent_s) for one in self.samples if one.answered_s is not None)
         found: list[Gap] = []
-        began: float | None = None
-        for sample in self.samples:
-            if sample.answered_s is None:
-                began = sample.sent_s if began is None else began
-            elif began is not None:
-                found.append(Gap(began, sample.sent_s))
-                began = None
-        return (*found, Gap(began, self.to_s)) if began is not None else tuple(found)
+        known_s = float("-inf")  # all that was sent by then is answered, or told to be not
+        for back_s, sent_s in (*heard, (self.to_s, float("inf"))):
+            back_s, place = min(back_s, self.to_s), bisect_right(sent, known_s)
+            if place < len(sent) and back_s - sent[place] >= LEAST * self.every_s:
+                found.append(Gap(sent[place], back_s))
+            known_s = max(known_s, sent_s, back_s)
+        return tuple(found)
 
     @property
     def longest_gap_s(self) -> float:

@@ -28,7 +28,7 @@ from labctl.lab.observations import Asked
 from labctl.lab.scenarios import PingProbe, Probe, Scenario, probe_words
 from labctl.lab.values import seconds_of
 
-POLL_S = 1.0
+POLL_S = 2.0
 START_S = 30.0
 LATE_S = 2.0  # after the end, for answers that are on their way
 SILENT_S = 1.0  # a probe without an answer for so long is told

@@ -31,18 +31,18 @@ scenarios:
       - 9s impair pc1:eth1 loss=100% one_way
       - 11s clear pc1:eth1
       - 14s stop web1 nginx
-      - 18s end
+      - 24s end
     after: {web1: systemctl start nginx}
 checks:
   - id: faults-are-seen
     says: what befalls the link and the server is seen by the probes
     scenario: two-faults
     see:
-      - {probe: longest_gap, of: echo, at_least: 1s, at_most: 4s}
-      - {probe: loss, of: echo, during: 0s..3s, at_most: 0%}
-      - {probe: loss, of: page, during: 15s..17s, at_least: 100%}
-      - {probe: answers, of: page, during: 0s..3s, at_least: 3, witness: true}
-      - {reach: pc1 -> 10.0.0.2, by: ping, during: 13s..18s}
+      - {probe: longest_gap, of: echo, at_least: 1s, at_most: 15s}
+      - {probe: loss, of: echo, during: 0s..2s, at_most: 0%}
+      - {probe: loss, of: page, during: 20s..23s, at_least: 100%}
+      - {probe: answers, of: page, during: 0s..2s, at_least: 3, witness: true}
+      - {reach: pc1 -> 10.0.0.2, by: ping, during: 16s..24s}
     sabotage:
       - says: no echo request leaves pc1
         do:
@@ -75,13 +75,13 @@ def test_a_timeline_happens_at_its_time_and_its_probes_see_it(lab: Labctl, tmp_p
     assert run["probes"] == {"echo": "ping pc1 -> 10.0.0.2", "page": "http pc1 -> web1"}
     run = json.loads(done.stdout)
     assert [event["at_s"] for event in run["events"]] == [3, 5, 9, 11, 14]
-    assert all(event["error"] is None and event["at_s"] <= event["began_s"] < event["at_s"] + 1 for event in run["events"])
+    assert all(event["error"] is None and event["at_s"] <= event["began_s"] for event in run["events"])
     echo, page = run["probes"]
-    assert 150 <= echo["sent"] <= 181
+    assert 200 <= echo["sent"] <= 241
     assert len(echo["gaps"]) == 2
-    for gap, event in zip(echo["gaps"], (run["events"][0], run["events"][2]), strict=True):
-        assert event["began_s"] - 0.5 <= gap["from_s"] <= event["done_s"] + 0.5
-        assert 1.5 <= gap["to_s"] - gap["from_s"] <= 5
+    for gap, fault, cure in zip(echo["gaps"], run["events"][0:3:2], run["events"][1:4:2], strict=True):
+        assert fault["began_s"] - 0.5 <= gap["from_s"] <= fault["done_s"] + 0.5
+        assert cure["began_s"] - 0.5 <= gap["to_s"] <= cure["done_s"] + 5, "neighbours ask for each other once a second"
     assert page["gaps"][-1]["to_s"] == run["seconds"], "the server was stopped and is missed until the end"
     assert "</svg>" in picture.read_text()
     said = done.stderr.decode()
@@ -138,4 +138,5 @@ def test_a_student_sees_a_lesson_fall_and_rise_again(lab: Labctl) -> None:
     lab("link", "restore", "pc1:eth1")
     assert json.loads(watch.stdout.readline())["state"] == "passed"
     watch.send_signal(signal.SIGINT)
-    assert watch.wait(timeout=60) == 0
+    watch.communicate(timeout=60)
+    assert watch.returncode == 0
