@@ -19,6 +19,7 @@ from labctl.errors import CommandError
 from labctl.host.run import ending_with_us, start, stop
 
 START_S = 15.0
+BUFFER_KIB = 8192  # a slot holds a frame of the taps' MTU: some 800 may wait for a busy machine, not 200 as by default
 QUIET_S = 0.25  # a file that did not grow for so long has all that passed before
 DRAIN_S = 5.0
 
@@ -27,7 +28,22 @@ def tcpdump_argv(record: InstanceRecord, end: str, *, expression: str = "", sent
     """tcpdump on the tap of `end`, whole frames, unbuffered, as pcap to standard output; `sent`: only what leaves the node there."""
     tap = port_at(record, end).tap
     direction = ("-Q", "in") if sent else ()  # what the node sends comes in from the tap
-    tcpdump = ("tcpdump", "-i", tap, "-s", "0", "-U", "--immediate-mode", "-n", *direction, "-w", "-", *expression.split())
+    tcpdump = (
+        "tcpdump",
+        "-i",
+        tap,
+        "-s",
+        "0",
+        "-B",
+        str(BUFFER_KIB),
+        "-U",
+        "--immediate-mode",
+        "-n",
+        *direction,
+        "-w",
+        "-",
+        *expression.split(),
+    )
     return ending_with_us(argv_inside(record, tcpdump))
 
 

@@ -6,14 +6,15 @@ machine, so upper bounds take the quickest of many and leave room for an emulato
 """
 
 import json
+import os
 import re
 import signal
 import struct
+import threading
 import time
 from collections.abc import Callable
 from itertools import accumulate
 from math import sqrt
-from pathlib import Path
 
 import pytest
 
@@ -66,21 +67,33 @@ def round_trips_ms(lab: Labctl, count: int = 20) -> list[float]:
     return [float(found) for found in re.findall(r"time=([0-9.]+) ms", text)]
 
 
-def arriving(lab: Labctl, tmp_path: Path, *, size: int = 100, count: int = FRAMES, pause_s: float = 0.0) -> list[tuple[float, bytes]]:
-    """What arrives at pc2 of `count` frames of `size` bytes from pc1, with the time of each."""
-    file = tmp_path / "arriving.pcap"
-    capture = lab.start("capture", "pc2:eth1", "-w", str(file))
+def arriving(lab: Labctl, *, size: int = 100, count: int = FRAMES, pause_s: float = 0.002) -> list[tuple[float, bytes]]:
+    """What arrives at pc2 of `count` frames of `size` bytes from pc1, with the time of each.
+
+    By a pipe: a busy disk would make tcpdump wait. It is ended once nothing has come for a while.
+    """
+    capture = lab.start("capture", "pc2:eth1", "-w", "-")
+    assert capture.stdout is not None
     assert capture.stderr is not None
     while b"listening on" not in capture.stderr.readline():
         assert capture.poll() is None
+    came: list[bytes] = []
+    reader = threading.Thread(target=_read_all, args=(capture.stdout.fileno(), came))
+    reader.start()
     lab("exec", "pc1", "--", "python3", "-I", "-S", "-c", SEND, str(count), str(size), str(pause_s))
-    grown = -1
-    while grown != file.stat().st_size:  # a busy machine may leave tcpdump waiting for a while
-        grown = file.stat().st_size
+    before = -1
+    while before != len(came):
+        before = len(came)
         time.sleep(3)
     capture.send_signal(signal.SIGINT)
+    reader.join(timeout=30)
     capture.communicate(timeout=30)
-    return [(when, frame) for when, frame in records(file.read_bytes()) if len(frame) == size]
+    return [(when, frame) for when, frame in records(b"".join(came)) if len(frame) == size]
+
+
+def _read_all(file: int, came: list[bytes]) -> None:
+    while piece := os.read(file, 65536):
+        came.append(piece)
 
 
 def records(data: bytes) -> list[tuple[float, bytes]]:
@@ -129,19 +142,19 @@ def test_delay_and_jitter_of_each_direction_are_what_the_file_and_link_set_say(l
     assert lab.json("link", "show")[0]["b_to_a"] == {"delay": "30ms"}
 
 
-def test_loss_duplicates_wrong_bits_and_another_order_come_in_the_share_that_was_asked(lab: Labctl, tmp_path: Path) -> None:
+def test_loss_duplicates_wrong_bits_and_another_order_come_in_the_share_that_was_asked(lab: Labctl) -> None:
     lab("link", "set", "pc1:eth1", "--delay", "0ms", "--loss", "20%", "--one-way")
-    whole = arriving(lab, tmp_path)
+    whole = arriving(lab)
     assert near(0.8)(len(whole)), f"{len(whole)} of {FRAMES} arrived"
     lab("link", "set", "pc1:eth1", "--loss", "0%", "--duplicate", "20%", "--one-way")
-    twice = arriving(lab, tmp_path)
+    twice = arriving(lab)
     assert near(0.2)(len(twice) - FRAMES), f"{len(twice)} arrived of {FRAMES}"
     assert len(set(numbers(twice))) == FRAMES
     lab("link", "set", "pc1:eth1", "--duplicate", "0%", "--corrupt", "20%", "--one-way")
-    wrong = [frame for _, frame in arriving(lab, tmp_path) if not intact(frame, whole[0][1])]
+    wrong = [frame for _, frame in arriving(lab) if not intact(frame, whole[0][1])]
     assert near(0.2)(len(wrong)), f"{len(wrong)} of {FRAMES} are wrong"
     lab("link", "set", "pc1:eth1", "--corrupt", "0%", "--delay", "200ms", "--reorder", "25%", "--one-way")
-    order = numbers(arriving(lab, tmp_path))
+    order = numbers(arriving(lab))
     smallest_after = list(accumulate(reversed(order), min))[::-1]
     early = sum(number > after for number, after in zip(order, smallest_after[1:], strict=False))
     assert len(order) == FRAMES
@@ -149,10 +162,11 @@ def test_loss_duplicates_wrong_bits_and_another_order_come_in_the_share_that_was
     lab("link", "reset")
 
 
-def test_rate_and_mtu_hold(lab: Labctl, tmp_path: Path) -> None:
-    """Netem keeps to its own clock: no faster than asked, but for what a stalled machine catches up; a busy one may be slower."""
+def test_rate_and_mtu_hold(lab: Labctl) -> None:
+    """netem keeps to its own clock: no faster than asked, but for what a stalled machine catches up; a busy one may be slower."""
+    lab("link", "reset")
     lab("link", "set", "pc1:eth1", "--rate", "1mbit", "--mtu", "1400", "--one-way")
-    passed = arriving(lab, tmp_path, size=1250, count=120)
+    passed = arriving(lab, size=1250, count=120)
     mbit = (len(passed) - 1) * 1250 * 8 / (passed[-1][0] - passed[0][0]) / 1e6
     assert len(passed) == 120
     assert 0.75 <= mbit <= 1.05, f"{mbit:.3f} Mbit/s"
