@@ -15,8 +15,8 @@ demo: ## the first lab: machines come up, its lesson is proven, what to type nex
 test: ## everything that CI runs: lint, types, arrows between rooms, unit, packaging, real machines
 	@packaging/check.sh
 
-test-all: ## test, then sixty nodes at once, then every lab with every sabotage; hours where machines are emulated
-	@packaging/check.sh lint types arrows unit packaging e2e big labs
+test-all: ## test, then impairments and tools measured, sixty nodes at once, every lab with every sabotage; hours under emulation
+	@packaging/check.sh lint types arrows unit packaging e2e more labs
 
 lint: ## ruff and shellcheck only
 	@packaging/check.sh lint

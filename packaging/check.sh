@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What `make test` runs, as the user that labs run as: every part even if one before it failed, then a table of what each took.
 #
-#   check.sh [PART…]        lint types arrows unit packaging e2e; nothing = all of these. More, for `make test-all`: big labs
+#   check.sh [PART…]        lint types arrows unit packaging e2e; nothing = all of these. More, for `make test-all`: more labs
 set -euo pipefail
 . "$(dirname "$0")/where.sh"
 
@@ -15,9 +15,9 @@ run_part() {
     unit) as_user pytest tests/unit ;;
     packaging) as_user pytest tests/packaging ;;
     e2e) as_user pytest tests/e2e ;;
-    big) as_user pytest -s tests/big ;;
+    more) as_user pytest -s tests/more ;;
     labs) as_user labctl prove --all ;;
-    *) say "no part $1: lint types arrows unit packaging e2e big labs" && return 2 ;;
+    *) say "no part $1: lint types arrows unit packaging e2e more labs" && return 2 ;;
   esac
 }
 

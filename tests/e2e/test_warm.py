@@ -92,8 +92,9 @@ def test_a_point_brings_disks_memory_cables_and_settings_back(copies: Labctl) ->
     assert copies.text("exec", "pc2", "--", "cat", "/sys/class/net/eth1/carrier").strip() == "0"
     assert "learning on" in copies.text("exec", "sw1", "--", "bridge", "-d", "link", "show", "dev", "port1")
     assert [point["name"] for point in copies.json("checkpoint", "ls")] == ["before"]
-    copies("checkpoint", "rm", "before")
+    assert b"labctl reset copies" in copies("checkpoint", "rm", "before", status=2).stderr, "the lab's disks lie on it"
     copies("reset")
+    copies("checkpoint", "rm", "before")
     copies("exec", "pc1", "--", "test", "-e", "/root/note", status=1)
     copies("exec", "pc1", "--", "ping", "-c", "4", "-W", "5", "192.168.1.12")
 
