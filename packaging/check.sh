@@ -26,7 +26,7 @@ case " $* " in
   *" e2e "*)
     say "test: $*" \
       "test: on real machines, as an ordinary user; the first time images are built ($images_mb MB to download)." \
-      "test: about 10 minutes where KVM works, up to 40 where machines are emulated on two cores; the set-up comes first." ;;
+      "test: about 10 minutes where KVM works, up to an hour where machines are emulated on two cores; the set-up comes first." ;;
 esac
 "$checkout/packaging/setup.sh"
 
