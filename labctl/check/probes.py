@@ -4,7 +4,7 @@ Owns the meaning of a gap: from the first probe that was not answered as usual u
 answer, or to the end. So a fault of T seconds shows as T, give or take the interval.
 """
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, replace
 
 from labctl.check.wording import both
@@ -12,6 +12,7 @@ from labctl.lab.model import ProbeSeen, Text
 from labctl.lab.values import seconds_of
 
 LEAST = 0.9  # of an interval: one probe that was lost is a gap of one interval
+LATE_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -65,10 +66,15 @@ class ProbeRecord:
         known_s = float("-inf")  # all that was sent by then is answered, or told to be not
         for back_s, sent_s in (*heard, (self.to_s, float("inf"))):
             back_s, place = min(back_s, self.to_s), bisect_right(sent, known_s)
-            if place < len(sent) and back_s - sent[place] >= LEAST * self.every_s:
+            if place < len(sent) and back_s - sent[place] >= self._least_s(place, bisect_left(sent, back_s)):
                 found.append(Gap(sent[place], back_s))
             known_s = max(known_s, sent_s, back_s)
         return tuple(found)
+
+    def _least_s(self, first: int, end: int) -> float:
+        """How long it must last: an interval where a probe was lost; where all came, so long that no busy machine explains it."""
+        lost = any(one.answered_s is None for one in self.samples[first:end])
+        return LEAST * self.every_s if lost else max(LEAST * self.every_s, LATE_S)
 
     @property
     def longest_gap_s(self) -> float:

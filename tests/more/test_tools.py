@@ -42,7 +42,7 @@ checks:
       - {probe: loss, of: echo, during: 0s..2s, at_most: 0%}
       - {probe: loss, of: page, during: 20s..23s, at_least: 100%}
       - {probe: answers, of: page, during: 0s..2s, at_least: 3, witness: true}
-      - {reach: pc1 -> 10.0.0.2, by: ping, during: 16s..24s}
+      - {reach: pc1 -> 10.0.0.2, by: tcp/80, during: 0s..3s, witness: true}
     sabotage:
       - says: no echo request leaves pc1
         do:
@@ -54,7 +54,7 @@ checks:
         do: {web1: mount --bind /bin/true /usr/bin/systemctl}
   - id: still-there
     says: pc1 reaches web1
-    see: {reach: pc1 -> 10.0.0.2}
+    see: {reach: pc1 -> 10.0.0.2, by: http}
     sabotage: {cut: pc1:eth1}
 """
 
@@ -78,8 +78,9 @@ def test_a_timeline_happens_at_its_time_and_its_probes_see_it(lab: Labctl, tmp_p
     assert all(event["error"] is None and event["at_s"] <= event["began_s"] for event in run["events"])
     echo, page = run["probes"]
     assert 200 <= echo["sent"] <= 241
-    assert len(echo["gaps"]) == 2
-    for gap, fault, cure in zip(echo["gaps"], run["events"][0:3:2], run["events"][1:4:2], strict=True):
+    gaps = [gap for gap in echo["gaps"] if gap["to_s"] - gap["from_s"] >= 1]
+    assert len(gaps) == 2
+    for gap, fault, cure in zip(gaps, run["events"][0:3:2], run["events"][1:4:2], strict=True):
         assert fault["began_s"] - 0.5 <= gap["from_s"] <= fault["done_s"] + 0.5
         assert cure["began_s"] - 0.5 <= gap["to_s"] <= cure["done_s"] + 5, "neighbours ask for each other once a second"
     assert page["gaps"][-1]["to_s"] == run["seconds"], "the server was stopped and is missed until the end"

@@ -54,6 +54,11 @@ def test_what_is_answered_late_and_all_at_once_was_a_gap_too() -> None:
     assert late.loss_percent == 0
 
 
+def test_answers_that_a_busy_machine_delays_for_a_moment_are_no_gap() -> None:
+    samples = tuple(Sample(at / 10, 3.4 if 30 <= at < 34 else at / 10 + 0.002) for at in range(100))
+    assert ProbeRecord("ping", "ping a -> b", 0.1, samples, 10.0).gaps == ()
+
+
 def test_an_answer_that_always_takes_long_is_no_gap_and_jitter_is_none() -> None:
     samples = tuple(Sample(at / 10, at / 10 + 0.4 + 0.02 * (at % 4)) for at in range(100))
     assert ProbeRecord("ping", "ping a -> b", 0.1, samples, 9.9).gaps == ()
