@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from os import cpu_count
 from typing import TYPE_CHECKING
 
 from labctl.engine import nodes as machines
+from labctl.engine.checkpoints import starts_at_once
 from labctl.engine.events import Event, Reporter, step
 from labctl.engine.instances import InstanceRecord, held_instance, write_record
 from labctl.engine.provision import wait_until_role_works
@@ -46,7 +46,7 @@ def start(session: Session, lab: Lab, nodes: Sequence[str], layers: "Mapping[str
             boot(session, lab, name, layers[name], report)
 
     off = [name for name in nodes if name not in session.hypervisor.domains()]
-    with ThreadPoolExecutor(cpu_count() or 1) as pool:
+    with ThreadPoolExecutor(starts_at_once()) as pool:
         started = [pool.submit(one, name) for name in off]
     for name, future in zip(off, started, strict=True):
         if future.exception() is None:

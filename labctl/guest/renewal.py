@@ -13,7 +13,7 @@ FIFO = "/run/labctl-renewal"
 ROLE = "role"  # stands in a path's place: what follows is the role's own script
 
 # A machine that is to be saved lets this program wait at a FIFO. In its copies it is there then, compiled, and knows whom to end: nothing
-# has to be forked, executed and translated anew, half of a renewal under emulation. mknod(2) is 133, clock_settime(2) 227 on x86_64.
+# has to be forked, executed and compiled anew, most of a renewal under emulation. mknod(2) is 133, clock_settime(2) 227 on x86_64.
 # random(4): RNDADDENTROPY (0x40085203) mixes the seed in and credits it, RNDRESEEDCRNG (0x5207) makes the generator start anew from it at
 # once: without, copies give the same numbers until the next reseed, up to a minute later.
 # The journal's directory is named after the machine-id: journald is ended, and systemd starts it again at once.
