@@ -144,7 +144,7 @@ def _wire(seen: WireSeen, path: Path, known: Known, printing: frozenset[str] | N
         known.faults.add((*path, "wire"), "`wire` outside a check", "there is no `do` during which frames could be captured")
     _count(seen.frames, (*path, "frames"), known)
     for field, values in (seen.values or {}).items():
-        if not re.fullmatch(r"[a-zA-Z0-9_.-]+", field):
+        if not re.fullmatch(r"[a-zA-Z0-9_][a-zA-Z0-9_.-]*", field):
             known.faults.add((*path, "values", field), f"`{field[:60]}` is no field of tshark", "as in ip.src", key=True)
         if isinstance(values, Distinct):
             _count(values.distinct, (*path, "values", field, "distinct"), known)
