@@ -1,7 +1,7 @@
 """Captures on the wires of a running instance: tcpdump inside its namespaces, on the taps, outside the nodes.
 
-Owns their start (awaited: a capture that does not start is an error), their end and their files. What a capture means is
-`check/frames`'s; decoding is tshark's.
+Owns their start (awaited: a capture that does not start is an error), their end and their files, which lie in memory: a tcpdump that
+waits for a busy disk loses frames. What a capture means is `check/frames`'s; decoding is tshark's.
 """
 
 import contextlib
@@ -11,6 +11,7 @@ import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import IO
 
 from labctl.engine.instances import InstanceRecord
 from labctl.engine.links import port_at
@@ -47,29 +48,33 @@ def tcpdump_argv(record: InstanceRecord, end: str, *, expression: str = "", sent
     return ending_with_us(argv_inside(record, tcpdump))
 
 
+def file_in_memory(name: str) -> IO[bytes]:
+    """An empty file that is gone when it is closed, or this process ends (memfd_create(2))."""
+    return os.fdopen(os.memfd_create(name), "w+b")
+
+
+def path_of(file: IO[bytes]) -> Path:
+    """Where other programs of the same user find an open file."""
+    return Path(f"/proc/{os.getpid()}/fd/{file.fileno()}")
+
+
 @contextlib.contextmanager
-def capture(record: InstanceRecord, ends: Sequence[str], directory: Path, *, sent: bool = False) -> Iterator[Mapping[str, Path]]:
-    """Capture on all `ends` while the block runs; the files are whole once it is left. `CommandError` if one does not start."""
-    directory.mkdir(parents=True, exist_ok=True)
-    files = {end: directory / f"{end.replace(':', '-')}.pcap" for end in ends}
+def capture(record: InstanceRecord, files: Mapping[str, IO[bytes]], *, sent: bool = False) -> Iterator[None]:
+    """Capture each end into its file while the block runs; they are whole once it is left. `CommandError` if one does not start."""
     with contextlib.ExitStack() as stack:
-        running = {end: _start(record, end, files[end], stack, sent=sent) for end in files}
+        running = {}
+        for end, file in files.items():
+            running[end] = start(tcpdump_argv(record, end, sent=sent), stdout=file, stderr=subprocess.PIPE)
+            stack.callback(stop, running[end])
         for end, process in running.items():
             wait_until_listening(end, process)
-        yield files
+        yield
         _wait_until_quiet(list(files.values()))
         for process in running.values():
             process.send_signal(signal.SIGINT)
         for process in running.values():
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(timeout=5)
-
-
-def _start(record: InstanceRecord, end: str, file: Path, stack: contextlib.ExitStack, *, sent: bool) -> "subprocess.Popen[bytes]":
-    output = stack.enter_context(file.open("wb"))
-    process = start(tcpdump_argv(record, end, sent=sent), stdout=output, stderr=subprocess.PIPE)
-    stack.callback(stop, process)
-    return process
 
 
 def wait_until_listening(end: str, process: "subprocess.Popen[bytes]") -> None:
@@ -86,12 +91,12 @@ def wait_until_listening(end: str, process: "subprocess.Popen[bytes]") -> None:
         time.sleep(0.005)
 
 
-def _wait_until_quiet(files: Sequence[Path]) -> None:
+def _wait_until_quiet(files: Sequence[IO[bytes]]) -> None:
     """What passed is in the files once they stop growing, or after five seconds of traffic that does not end."""
     deadline = time.monotonic() + DRAIN_S
     sizes: list[int] = []
     while time.monotonic() < deadline:
-        before, sizes = sizes, [file.stat().st_size for file in files]
+        before, sizes = sizes, [os.fstat(file.fileno()).st_size for file in files]
         if sizes == before:
             return
         time.sleep(QUIET_S)

@@ -8,11 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, Literal
+from typing import IO, TYPE_CHECKING, Any, Literal
 
 from labctl.engine import impairing, links
-from labctl.engine.capture import capture
+from labctl.engine.capture import capture, file_in_memory, path_of
 from labctl.engine.events import Reporter, silent
 from labctl.engine.instances import InstanceRecord, write_record
 from labctl.engine.power import power_off, power_on
@@ -36,7 +35,7 @@ class RunningLab:
         self._report = report
         self._as_written = lab
         self.lab = _with_changes(lab, session.record)
-        self._captures: list[TemporaryDirectory[str]] = []  # they live as long as this object: judges read them
+        self._captures: dict[str, IO[bytes]] = {}  # the last ones: judges read them
 
     @property
     def accelerator(self) -> str:
@@ -56,12 +55,10 @@ class RunningLab:
 
     @contextmanager
     def capture(self, ends: Sequence[End]) -> Iterator[Mapping[End, Path]]:
-        """Capture on all `ends`; the files are whole once the block is left, and gone when the process ends."""
-        names = {str(end): end for end in ends}
-        directory = TemporaryDirectory(dir=self._session.record.directory / "captures", ignore_cleanup_errors=True)
-        self._captures.append(directory)
-        with capture(self._session.record, tuple(names), Path(directory.name)) as files:
-            yield {names[name]: file for name, file in files.items()}
+        """Capture on all `ends`; the files are whole once the block is left, and there until the next capture."""
+        self._captures = {str(end): file_in_memory(str(end)) for end in ends}
+        with capture(self._session.record, self._captures):
+            yield {end: path_of(self._captures[str(end)]) for end in ends}
 
     def set_settings(self, node: str, changes: Mapping[str, Any]) -> None:
         """Change settings of a node's role: checked, rendered, applied on the running node, recorded."""

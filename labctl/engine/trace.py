@@ -6,8 +6,8 @@ packet is recognised is `check/tracing.py`'s.
 
 import secrets
 from collections.abc import Mapping
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from contextlib import ExitStack
+from typing import IO
 
 from labctl.check.ask import LOOK_S, question
 from labctl.check.decoding import Packet, decode_argv, parse_row
@@ -16,7 +16,7 @@ from labctl.check.pcapng import PcapReader, render_head, render_record
 from labctl.check.readable import last_line
 from labctl.check.routes import address_of
 from labctl.check.tracing import Trace, display_filter, follow, render_stimulus
-from labctl.engine.capture import capture
+from labctl.engine.capture import capture, file_in_memory, path_of
 from labctl.engine.events import Reporter, step
 from labctl.engine.running import RunningLab
 from labctl.engine.session import Session
@@ -40,14 +40,15 @@ def trace(session: Session, target: RunningLab, source: str, to: str, by: str, r
     far = {end: other for a, b in record.cables for end, other in ((a, b), (b, a))}
     token = secrets.token_hex(8)
     wait_s = max(1, round(WAIT_S * min(target.time_scale, 4)))
-    with TemporaryDirectory(dir=record.directory / "captures", ignore_cleanup_errors=True) as place:
-        with step(report, f"send {by} from {source} to {to}"), capture(record, tuple(far), Path(place), sent=True) as files:
+    with ExitStack() as stack:
+        files = {end: stack.enter_context(file_in_memory(end)) for end in far}
+        with step(report, f"send {by} from {source} to {to}"), capture(record, files, sent=True):
             asked = question(source, render_stimulus(by, address, token, wait_s), LOOK_S * target.time_scale)
             answer = ask_node(target, asked)
         if answer.trouble is not None and not answer.late:
             raise StepError(f"nothing could be sent from {source}", why=answer.trouble.en)
         with step(report, "find it on every cable"):
-            found = _decode(files, Path(place) / "all.pcapng", display_filter(by, token))
+            found = _decode(files, display_filter(by, token))
     said = last_line(answer.stderr) or last_line(answer.stdout) or f"status {answer.status}"
     return Trace(source, to, address, by, answer.status == 0, said, follow(found, by, source, far))
 
@@ -63,9 +64,11 @@ def _address(target: RunningLab, to: str) -> str:
         raise UsageError(f"'{to}' is no node and no address", hint=meant(to, nodes)) from None
 
 
-def _decode(files: Mapping[str, Path], merged: Path, matching: str) -> list[Packet]:
+def _decode(files: Mapping[str, IO[bytes]], matching: str) -> list[Packet]:
     names = list(files)
-    frames = [frame for number, name in enumerate(names) for frame in PcapReader(number).feed(files[name].read_bytes())]
-    merged.write_bytes(render_head(names) + b"".join(map(render_record, sorted(frames))))
-    done = run(decode_argv(str(merged), matching), env=clean_environment(SETTINGS), timeout_s=DECODE_S)
+    frames = [frame for number, name in enumerate(names) for frame in PcapReader(number).feed(path_of(files[name]).read_bytes())]
+    with file_in_memory("all.pcapng") as merged:
+        merged.write(render_head(names) + b"".join(map(render_record, sorted(frames))))
+        merged.flush()
+        done = run(decode_argv(str(path_of(merged)), matching), env=clean_environment(SETTINGS), timeout_s=DECODE_S)
     return [packet for row in done.text.splitlines() if (packet := parse_row(row)) is not None]

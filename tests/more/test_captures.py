@@ -15,7 +15,7 @@ import pytest
 
 from labctl.check.decoding import Packet
 from labctl.check.pcapng import PcapReader
-from labctl.engine.capture import capture
+from labctl.engine.capture import capture, file_in_memory, path_of
 from labctl.engine.ears import Ears
 from labctl.engine.instances import InstanceRecord, NodeRecord, PortRecord, boot_id
 from labctl.engine.listening import ends_of, packets, write_merged
@@ -107,12 +107,13 @@ def test_a_merged_file_ends_whole_by_ctrl_c(record: InstanceRecord, tmp_path: Pa
     assert "cut short" not in read.stderr
 
 
-def test_what_leaves_a_node_is_seen_once_for_each_cable_and_at_the_side_that_sent_it(record: InstanceRecord, tmp_path: Path) -> None:
+def test_what_leaves_a_node_is_seen_once_for_each_cable_and_at_the_side_that_sent_it(record: InstanceRecord) -> None:
     ends = tuple(end for cable in record.cables for end in cable)
-    with capture(record, ends, tmp_path / "sent", sent=True) as files:
+    files = {end: file_in_memory(end) for end in ends}
+    with capture(record, files, sent=True):
         send(record)
         time.sleep(0.5)
-    frames = [frame for number, end in enumerate(ends) for frame in PcapReader(number).feed(files[end].read_bytes())]
+    frames = [frame for number, end in enumerate(ends) for frame in PcapReader(number).feed(path_of(files[end]).read_bytes())]
     assert [ends[frame.interface] for frame in sorted(frames)] == LEFT
 
 
