@@ -19,6 +19,7 @@ from labctl.engine import points, power
 from labctl.engine import sabotage as sabotages
 from labctl.engine import selftest as proofs
 from labctl.engine import verify as checks
+from labctl.engine.down import down
 from labctl.engine.events import Event, Reporter, silent, step
 from labctl.engine.images import layers_of
 from labctl.engine.instances import InstanceRecord, find_instance, held_instance, write_record
@@ -102,7 +103,9 @@ def selftest(record: InstanceRecord, ids: Sequence[str], variant: str | None, re
     """The proof of the checks in one variant, or in each. A lab that was changed is put back first: proofs start from what is known."""
     if record.broken or record.cut or record.settings or record.impairments:
         reset(record, (), report)
-    return _in_variants(record, ids, variant, "selftest", report, lambda target, here: proofs.selftest(target, here, report))
+    return _in_variants(
+        record, ids, variant, "selftest", report, lambda target, here: proofs.selftest(target, here, report), anew=True
+    )  # fmt: skip
 
 
 def _in_variants(
@@ -112,8 +115,14 @@ def _in_variants(
     doing: str,
     report: Reporter,
     act: Callable[[RunningLab, Sequence[str]], Outcome],
+    *,
+    anew: bool = False,
 ) -> tuple[Outcome, ...]:
-    """`act` in each wanted variant, with those of the checks `ids` that belong to it; afterwards it is in the variant it was in."""
+    """`act` in each wanted variant, with those of the checks `ids` that belong to it; afterwards it is in the variant it was in.
+
+    With `anew` another variant is not made from the lab that runs, it starts by itself: then it has a checkpoint of its own, to which
+    it is put back in seconds, and what was done in the machines before is gone.
+    """
     lab = lab_of(record)
     belongs = {name: [check.id for check in lab.checks if check.id in ids and check.variant in (None, name)] for name in lab.variants}
     unknown = [wanted for wanted in ids if wanted not in {check.id for check in lab.checks}]
@@ -122,17 +131,20 @@ def _in_variants(
     results = []
     try:
         for name in sorted(wanted, key=lambda name: name != record.variant):  # the one that runs comes first
-            _bring_to(record, name, report)
+            _bring_to(record, name, report, anew)
             with opened(record, doing, report) as (_, target):
                 results.append(act(target, belongs.get(name, ())))
     finally:
-        _bring_to(record, record.variant, report)
+        _bring_to(record, record.variant, report, anew)
     return tuple(results)
 
 
-def _bring_to(record: InstanceRecord, variant: str, report: Reporter) -> None:
-    if find_instance(instance=record.id).variant != variant:
+def _bring_to(record: InstanceRecord, variant: str, report: Reporter, anew: bool) -> None:
+    gone = not record.directory.exists()  # it did not start again in another variant
+    if gone or find_instance(instance=record.id).variant != variant:
         lab = load_lab(Path(record.file), variant=variant)
+        if anew and not gone:
+            down(record, report)
         up(lab, instance=record.id, options=UpOptions(allow_uplink=record.uplink_allowed), report=report)
 
 
