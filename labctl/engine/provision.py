@@ -59,7 +59,7 @@ def _carry_out(session: Session, node: str, steps: Sequence[Step]) -> None:
     agent = session.agent(node)
     for step in steps:
         timeout_s = session.deadline(step.timeout_s)
-        done = agent.run(step.script, timeout_s=timeout_s, env={"TIMEOUT_S": f"{timeout_s:g}"})
+        done = agent.run(step.program, stdin=step.stdin, timeout_s=timeout_s, env={"TIMEOUT_S": f"{timeout_s:g}"})
         if done.status != 0:
             said = b"\n".join((done.stdout.strip(), done.stderr.strip())).decode(errors="replace").strip().splitlines()[-LAST_LINES:]
             raise StepError(

@@ -31,7 +31,18 @@ if TYPE_CHECKING:
 
 SETTLE_S = 60.0
 ANSWER_S = 15.0
-SETTLED = "systemctl is-system-running --wait >/dev/null; sync; echo 3 >/proc/sys/vm/drop_caches"
+# What a boot starts is through: systemd says so, and the processor has had nothing to do for a second, so the console's shell is up too.
+SETTLED = """\
+systemctl is-system-running --wait >/dev/null
+idle() { read -r _ _ _ _ idle _ </proc/stat; }
+busy=yes
+while [ "$busy" = yes ]; do
+  idle; before=$idle
+  sleep 1
+  idle; [ $((idle - before)) -lt 90 ] || busy=no
+done
+sync
+"""
 
 
 def warm_store() -> SavedStore:

@@ -11,7 +11,7 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from labctl.guest.bundle import GuestFile, render_bundle
+from labctl.guest.bundle import ARGV, GuestFile, render_bundle
 from labctl.guest.identity import Identity, identity_files, identity_script
 from labctl.guest.impairing import IMPAIR_S, render_impairing
 from labctl.guest.rendering import RenderedFile, RenderedNode
@@ -20,6 +20,7 @@ from labctl.lab.topology import Lab, Node
 IDENTITY_S = 20.0
 ROLE_S = 90.0
 READY_S = 60.0
+SHELL = ("/bin/sh", "-s")
 
 # The caller may say in TIMEOUT_S how long it will really wait; the last look speaks, so it must come before the caller gives up.
 READY_FRAME = """\
@@ -46,11 +47,12 @@ main </dev/null
 
 @dataclass(frozen=True)
 class Step:
-    """One round trip: `script` is for /bin/sh on standard input, as root."""
+    """One round trip: `program` is run as root, with `stdin` on its standard input."""
 
     name: str
-    script: str
+    stdin: bytes
     timeout_s: float
+    program: tuple[str, ...] = ARGV
 
 
 def render_steps(lab: Lab, node: Node, identity: Identity, rendered: Mapping[str, RenderedNode], *, first: bool) -> tuple[Step, ...]:
@@ -62,7 +64,7 @@ def render_steps(lab: Lab, node: Node, identity: Identity, rendered: Mapping[str
     steps = (Step("identity", who, IDENTITY_S), Step(f"role {node.role.name}", role, ROLE_S), *_ready(texts))
     if first and not any(port.impairment for port in node.nics):
         return steps
-    return (*steps, Step("impairments", render_impairing(node), IMPAIR_S))
+    return (*steps, Step("impairments", render_impairing(node).encode(), IMPAIR_S, SHELL))
 
 
 def render_changes(node: Node, before: Mapping[str, RenderedNode], after: Mapping[str, RenderedNode]) -> tuple[Step, ...]:
@@ -89,4 +91,4 @@ def _ready(texts: RenderedNode) -> tuple[Step, ...]:
     if not texts.ready:
         return ()
     script = READY_FRAME.format(timeout_s=READY_S, command=texts.ready, quoted=shlex.quote(texts.ready.strip()))
-    return (Step("ready", script, READY_S),)
+    return (Step("ready", script.encode(), READY_S, SHELL),)

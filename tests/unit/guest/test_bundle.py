@@ -1,4 +1,4 @@
-"""Bundles carried out for real, by sh, in a mount namespace of their own: what they write, keep, tell the script and leave behind."""
+"""Bundles carried out for real, in a mount namespace of their own: what they write, keep, tell the script and leave behind."""
 
 import os
 import subprocess
@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 
 from labctl.errors import StepError
-from labctl.guest.bundle import GuestFile, render_bundle
+from labctl.guest.bundle import ARGV, GuestFile, render_bundle
 
-IN_A_NAMESPACE = ("unshare", "--user", "--map-root-user", "--mount", "sh", "-c", "mount -t tmpfs none /run && sh -s && ls /run")
+IN_A_NAMESPACE = ("unshare", "--user", "--map-root-user", "--mount", "sh", "-c", 'mount -t tmpfs none /run && "$@" && ls /run', "sh", *ARGV)
 
 
-def carry_out(script: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(IN_A_NAMESPACE, input=script, capture_output=True, text=True, check=False)
+def carry_out(bundle: bytes) -> "subprocess.CompletedProcess[str]":
+    done = subprocess.run(IN_A_NAMESPACE, input=bundle, capture_output=True, check=False)
+    return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
 def test_files_come_with_their_modes_and_nothing_of_the_step_stays(tmp_path: Path) -> None:
@@ -66,10 +67,10 @@ def test_a_command_in_the_script_cannot_eat_the_rest_of_it(tmp_path: Path) -> No
 
 
 def test_what_is_too_large_for_one_step_is_told_with_its_largest_file() -> None:
-    files = (GuestFile("/small", b"x"), GuestFile("/etc/large", os.urandom(3_000_000)))
+    files = (GuestFile("/small", b"x"), GuestFile("/etc/large", os.urandom(3_200_000)))
     with pytest.raises(StepError) as caught:
         render_bundle("pc1: role host", files, "", first=True)
-    assert caught.value.what.startswith("pc1: role host: 4,")
+    assert caught.value.what.startswith("pc1: role host: 3,")
     assert "/etc/large" in caught.value.why
     assert "image" in caught.value.hint
 

@@ -1,5 +1,6 @@
 """What the shipped roles write into a node, held against golden files, and the steps that carry it there."""
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -185,8 +186,9 @@ def test_sh_finds_no_fault_in_the_steps_of_any_role(case: str, load_text: LoadTe
         names = ["identity", f"role {lab.node('one').role.name}", "ready", *([] if first else ["impairments"])]
         assert [step.name for step in steps] == names
         for step in steps:
-            checked = subprocess.run(("sh", "-n"), input=step.script, capture_output=True, text=True, check=False)
-            assert (checked.returncode, checked.stderr) == (0, "")
+            script = re.split(rb"script 0 \d+ -\n", step.stdin)[-1]  # of a bundle, its last part
+            checked = subprocess.run(("sh", "-n"), input=script, capture_output=True, check=False)
+            assert (checked.returncode, checked.stderr) == (0, b"")
 
 
 def test_the_commands_of_hub_and_switch_make_a_bridge_and_may_run_again(load_text: LoadText) -> None:
@@ -212,10 +214,10 @@ def test_a_change_carries_only_the_files_that_differ(load_text: LoadText) -> Non
     before, now = render_lab(lab, run), render_lab(after, run)
     role, ready = render_changes(after.node("one"), before, now)
     assert (role.name, ready.name) == ("role web", "ready")
-    assert "/etc/nginx/sites-available/default" in role.script
-    assert "/var/www/html/index.html" not in role.script
-    assert "LABCTL_FIRST=0" in role.script
-    assert "sport = :8080" in ready.script
+    assert b"/etc/nginx/sites-available/default\n" in role.stdin
+    assert b"/var/www/html/index.html" not in role.stdin
+    assert not role.stdin.startswith(b"first")
+    assert b"sport = :8080" in ready.stdin
 
 
 def test_a_change_of_nothing_is_no_step(load_text: LoadText) -> None:
@@ -229,7 +231,7 @@ def ready_step(load_text: LoadText, tmp_path: Path, command: str) -> str:
     role.mkdir(parents=True)
     (role / "role.yaml").write_text(f"title: {{en: mine}}\nkind: host\nready: |-\n  {command}\n")
     lab = load_text("nodes: {a: mine}\n")
-    return render_steps(lab, lab.node("a"), Identity("a", "k", "p", "q", "0" * 32), render_lab(lab, run), first=True)[-1].script
+    return render_steps(lab, lab.node("a"), Identity("a", "k", "p", "q", "0" * 32), render_lab(lab, run), first=True)[-1].stdin.decode()
 
 
 def test_ready_waits_until_its_command_ends_with_0(load_text: LoadText, tmp_path: Path) -> None:

@@ -1,1 +1,1 @@
-nft list chain ip filter forward >/dev/null && systemctl is-active networking | grep -qxE 'active|failed' && ifquery --state $(ifquery --list --all) >/dev/null
+nft list chain ip filter forward >/dev/null && { systemctl is-active --quiet networking || systemctl is-failed --quiet networking; } && ifquery --state $(ifquery --list --all) >/dev/null

@@ -1,1 +1,1 @@
-systemctl is-active --quiet frr && vtysh -c 'show daemons' | grep -qw zebra && systemctl is-active networking | grep -qxE 'active|failed' && ifquery --state $(ifquery --list --all) >/dev/null
+systemctl is-active --quiet frr && vtysh -c 'show daemons' | grep -qw zebra && { systemctl is-active --quiet networking || systemctl is-failed --quiet networking; } && ifquery --state $(ifquery --list --all) >/dev/null

@@ -1,1 +1,1 @@
-ss -Hltn 'sport = :8080' | grep -q . && systemctl is-active networking | grep -qxE 'active|failed' && ifquery --state $(ifquery --list --all) >/dev/null
+ss -Hltn 'sport = :8080' | grep -q . && { systemctl is-active --quiet networking || systemctl is-failed --quiet networking; } && ifquery --state $(ifquery --list --all) >/dev/null
