@@ -30,13 +30,11 @@ class Identity:
 # A bridge or VLAN bears the MAC of its port: only what has a device is a NIC.
 NAMING = """\
 nics='{nics}'
-find_nic() {{ # sets `now` to the name of the NIC with this MAC, or to nothing
+find_nic() {{ # sets `now` to the name of the NIC with this MAC; to nothing while udev has not yet given it one
   for now in /sys/class/net/*; do
-    if [ -e "$now/device" ]; then
-      read -r address <"$now/address"
-      if [ "$address" = "$1" ]; then now=${{now##*/}}; return; fi
-    fi
-  done
+    [ -e "$now/device" ] && read -r address <"$now/address" && read -r index <"$now/ifindex" || continue
+    if [ "$address" = "$1" ] && [ -e "/run/udev/data/n$index" ]; then now=${{now##*/}}; return; fi
+  done 2>/dev/null
   now=
 }}
 nl='
