@@ -6,6 +6,7 @@
               │                 └─ NoRoom            a disk is full: which, and how much is needed
               ├─ StepError (5) ─┬─ HypervisorError   libvirt refused
               │                 ├─ AgentError        the guest did not answer, or answered nonsense
+              │                 │   └─ MachineGone   it never will: its machine has ended
               │                 ├─ CommandError      a program ended with a status that is not 0
               │                 ├─ TimedOut          a condition did not come true in time
               │                 └─ LockHeld          somebody else is at work on it
@@ -81,6 +82,10 @@ class HypervisorError(StepError):
 
 class AgentError(StepError):
     pass
+
+
+class MachineGone(AgentError):
+    """Nobody is there who could answer later: the machine has ended, or the hypervisor that spoke for it."""
 
 
 class CommandError(StepError):

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from labctl.errors import AgentError, TimedOut
+from labctl.errors import AgentError, MachineGone, TimedOut
 
 JsonObject = dict[str, Any]
 MAX_SCRIPT = 3 * 1024 * 1024  # a request through libvirt has at most 4 MiB; base64 adds a third
@@ -56,11 +56,13 @@ class Agent:
         self._channel.send({"execute": "guest-ping"}, timeout_s=timeout_s)
 
     def wait_until_up(self, timeout_s: float, every_s: float = 0.2) -> None:
-        """Return once the agent answers; `TimedOut` names the last refusal."""
+        """Return once the agent answers; `TimedOut` names the last refusal, `MachineGone` comes at once."""
         deadline = time.monotonic() + timeout_s
         while True:
             try:
                 return self.ping(max(1.0, min(5.0, deadline - time.monotonic())))
+            except MachineGone:
+                raise
             except AgentError as refusal:
                 if time.monotonic() >= deadline:
                     raise TimedOut(

@@ -15,7 +15,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar
 
-from labctl.errors import AgentError, HostError, HypervisorError
+from labctl.errors import AgentError, HostError, HypervisorError, MachineGone
 from labctl.host.domain_xml import DomainSpec, Nic, render_domain, render_interface
 
 T = TypeVar("T")
@@ -234,11 +234,13 @@ class Hypervisor:
                 return read_answer(name, self._agent_command(name, json.dumps(request), timeout_s))
             except self._libvirt.libvirtError as refused:
                 why = str(refused.get_error_message())
+                if self._is_gone(name):
+                    raise _gone(name, why) from refused
                 if "not connected" not in why or time.monotonic() >= deadline:
                     raise _no_answer(name, why) from refused
                 time.sleep(0.02)
-            except HypervisorError as gone:
-                raise AgentError(f"{name}: the guest agent does not answer", why=str(gone)) from gone
+            except HypervisorError as failed:
+                raise (_gone if self._is_gone(name) else _no_answer)(name, str(failed)) from failed
             except SystemError as garbled:  # what the binding raises where the answer is no UTF-8
                 raise AgentError(f"{name}: the guest agent's answer cannot be read", why="it is no text") from garbled
 
@@ -247,6 +249,13 @@ class Hypervisor:
 
         domain, whole = self._need(name), max(1, round(timeout_s))
         return str(_limited(lambda: libvirt_qemu.qemuAgentCommand(domain, request, whole, 0), f"ask {name}'s agent", timeout_s + 5))
+
+    def _is_gone(self, name: str) -> bool:
+        """Whether nobody will ever answer for the machine: it is not there, or the connection has ended."""
+        try:
+            return self._connection.isAlive() != 1 or self._find(name) is None
+        except (self._libvirt.libvirtError, HypervisorError):
+            return False
 
     def _find(self, name: str) -> Any:
         def look() -> list[Any]:
@@ -264,6 +273,10 @@ class Hypervisor:
         if domain is None:
             raise HypervisorError(f"{name} is not running", hint=f"labctl start {name}")
         return domain
+
+
+def _gone(name: str, why: str) -> MachineGone:
+    return MachineGone(f"{name}: its machine has ended", why=why, hint="labctl status says how; labctl up starts it again")
 
 
 def _no_answer(name: str, why: str) -> AgentError:

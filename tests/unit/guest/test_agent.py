@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from labctl.errors import AgentError, TimedOut
+from labctl.errors import AgentError, MachineGone, TimedOut
 from labctl.guest.agent import MAX_SCRIPT, Agent
 
 
@@ -98,3 +98,8 @@ def test_waiting_for_the_agent_ends_with_what_was_said_last() -> None:
         Agent(Script(refusal), "pc1").wait_until_up(0.05, every_s=0.01)
     assert late.value.why == "not connected"
     Agent(Script(refusal, refusal, {}), "pc1").wait_until_up(5, every_s=0.01)
+
+
+def test_nobody_waits_for_a_machine_that_has_ended() -> None:
+    with pytest.raises(MachineGone):
+        Agent(Script(MachineGone("pc1: its machine has ended"), {}), "pc1").wait_until_up(60)
