@@ -30,10 +30,15 @@ class Identity:
 # A bridge or VLAN bears the MAC of its port: only what has a device is a NIC.
 NAMING = """\
 nics='{nics}'
+named() {{ # whether udev is through with the NIC of this index: before it gives a name, it writes down that it is about to
+  while read -r line; do
+    [ "$line" != E:ID_RENAMING=1 ] || return 1
+  done <"/run/udev/data/n$1"
+}}
 find_nic() {{ # sets `now` to the name of the NIC with this MAC; to nothing while udev has not yet given it one
   for now in /sys/class/net/*; do
     [ -e "$now/device" ] && read -r address <"$now/address" && read -r index <"$now/ifindex" || continue
-    if [ "$address" = "$1" ] && [ -e "/run/udev/data/n$index" ]; then now=${{now##*/}}; return; fi
+    if [ "$address" = "$1" ] && named "$index"; then now=${{now##*/}}; return; fi
   done 2>/dev/null
   now=
 }}
@@ -44,7 +49,7 @@ for nic in $nics; do
   find_nic "${{nic%=*}}"
   [ "$now" != "${{nic#*=}}" ] || continue
   until [ $settled = yes ] && [ -n "$now" ]; do
-    udevadm settle --timeout=10
+    udevadm settle --timeout=10 || true # the deadline is the step's
     find_nic "${{nic%=*}}"
     settled=yes number=$((number + 1))
     if [ $number -gt 100 ]; then echo "no NIC with MAC ${{nic%=*}}" >&2; exit 1; fi

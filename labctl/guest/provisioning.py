@@ -18,6 +18,7 @@ from labctl.guest.rendering import RenderedFile, RenderedNode
 from labctl.lab.topology import Lab, Node
 
 IDENTITY_S = 20.0
+NIC_S = 3.0  # udev's work on one NIC that was just plugged in
 ROLE_S = 90.0
 READY_S = 60.0
 SHELL = ("/bin/sh", "-s")
@@ -61,7 +62,7 @@ def render_steps(lab: Lab, node: Node, identity: Identity, rendered: Mapping[str
     who = render_bundle(f"{node.name}: identity", identity_files(lab, node, identity), identity_script(node, identity), first=first)
     files = tuple(_guest_file(file) for file in texts.files)
     role = render_bundle(f"{node.name}: role {node.role.name}", files, texts.apply, first=first)
-    steps = (Step("identity", who, IDENTITY_S), Step(f"role {node.role.name}", role, ROLE_S), *_ready(texts))
+    steps = (Step("identity", who, IDENTITY_S + NIC_S * len(node.nics)), Step(f"role {node.role.name}", role, ROLE_S), *_ready(texts))
     if first and not any(port.impairment for port in node.nics):
         return steps
     return (*steps, Step("impairments", render_impairing(node).encode(), IMPAIR_S, SHELL))
