@@ -50,8 +50,9 @@ def recipes_of(node: Node, base: str, base_packages: Collection[str]) -> tuple[R
             recipes.append(PackageRecipe(below, new))
             below = recipes[-1].digest
             there |= set(new)
-    if node.files or node.run:
-        recipes.append(MachineRecipe(below, tuple(LayerFile(file.path, file.content, file.mode) for file in node.files), node.run))
+    baked = tuple(LayerFile(file.path, file.content, file.mode) for file in node.files if not file.template)
+    if baked or node.run:
+        recipes.append(MachineRecipe(below, baked, node.run))
     return tuple(recipes)
 
 

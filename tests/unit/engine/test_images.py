@@ -33,6 +33,14 @@ def test_role_packages_own_packages_and_own_files_lie_on_each_other() -> None:
     assert (machine.files[0].path, machine.run) == ("/etc/x", ("true",))
 
 
+def test_a_template_is_in_no_layer_it_is_rendered_for_the_running_node() -> None:
+    template = NodeFile("/etc/motd", b"{{ node.name }}", 0o644, template=True)
+    assert recipes_of(node(files=(template,)), BASE, BASE_PACKAGES) == ()
+    (machine,) = recipes_of(node(files=(template, NodeFile("/etc/x", b"x", 0o644))), BASE, BASE_PACKAGES)
+    assert isinstance(machine, MachineRecipe)
+    assert [file.path for file in machine.files] == ["/etc/x"]
+
+
 def test_two_nodes_of_a_role_share_its_layer() -> None:
     assert recipes_of(node(("nginx",)), BASE, BASE_PACKAGES) == recipes_of(node(("nginx", "bash")), BASE, BASE_PACKAGES)
 
