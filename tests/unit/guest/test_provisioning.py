@@ -51,6 +51,11 @@ addresses: {one: {br0: 10.0.0.1/24}}
 """,
     "hub": SWITCH.replace("ROLE", "hub"),
     "hub-that-learns": SWITCH.replace("ROLE", "{role: hub, learning: true}"),
+    "hub-shared": SWITCH.replace("ROLE", "{role: hub, rate: 2mbit}"),
+    "hub-that-learns-not-shared": SWITCH.replace("ROLE", "{role: hub, rate: 2mbit, learning: true}"),
+    "repeater": SWITCH.replace("ROLE", "repeater"),
+    "bridge": SWITCH.replace("ROLE", "{role: bridge, ageing_s: 10}"),
+    "bridge-that-filters-nothing": SWITCH.replace("ROLE", "{role: bridge, learning: false}"),
     "router": """
 nodes: {one: {role: router, routes: [{to: 10.2.0.0/16, via: 10.0.12.2}], ports: [eth1, eth2]}}
 addresses: {one: {lo: 10.255.0.1/32, eth1: 10.1.0.1/24, eth2: 10.0.12.1/24}}
@@ -166,6 +171,10 @@ def test_a_role_writes_what_its_golden_files_say(case: str, load_text: LoadText,
         ("{role: firewall, ports: [eth1]}", "segment `outside` is behind `eth2`, which one does not have; it has eth1"),
         ("{role: firewall, ports: [eth1, eth2], rules: [{to: dmz}]}", "a rule names the segment `dmz`; known are inside, outside"),
         ("{role: firewall, rules: [{service: [http]}]}", "no `service` in item 1 of `rules`"),
+        ("{role: hub, rate: fast}", "`rate` is `fast`"),
+        ("{role: repeater, ports: [port1]}", "a repeater joins two cables; one has 1"),
+        ("{role: repeater, ports: [port1, port2, port3]}", "a repeater joins two cables; one has 3"),
+        ("{role: bridge, ports: [port1]}", "a bridge joins two segments or more; one has 1"),
         ("{role: proxy, method: [GET]}", "no setting `method` in role proxy"),
         ("{role: web, tls: true, port: 443}", "port 443 is for HTTPS; HTTP cannot have it too"),
         ("{role: web, https: true}", "no setting `https` in role web"),
