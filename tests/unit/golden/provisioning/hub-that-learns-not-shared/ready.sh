@@ -1,1 +1,1 @@
-systemctl is-active networking | grep -qxE 'active|failed' && ifquery --state $(ifquery --list --all) >/dev/null
+{ systemctl is-active --quiet networking || systemctl is-failed --quiet networking; } && ifquery --state $(ifquery --list --all) >/dev/null
