@@ -1,6 +1,5 @@
 """Verbs that change a running lab: settings of a role (set) and cables (link show | cut | restore | move | set | reset)."""
 
-import json as json_module
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -20,11 +19,11 @@ link = new_group("Cables of a running lab: show, cut, restore, move, make worse 
 app.add_typer(link, name="link", rich_help_panel=INSIDE)
 
 
-@verb("set", INSIDE, "labctl set sw1 ageing_s=10", "labctl set sw1 learning=false")
+@verb("set", INSIDE, "labctl set sw1 ageing_s=10", "labctl set sw1 learning=false", "labctl set sw1 port1.vlan=20")
 def set_(
     reader: Reader,
     node: NodeArgument,
-    changes: Annotated[list[str], typer.Argument(metavar="KEY=VALUE", help="A setting of the node's role; true, 10 or a list is JSON.")],
+    changes: Annotated[list[str], typer.Argument(metavar="KEY=VALUE", help="A setting of the node's role, its value as in a lab file.")],
     instance: InstanceOption = None,
 ) -> None:
     """Change settings of a node's role while it runs.
@@ -33,23 +32,20 @@ def set_(
     """
     from labctl.engine import at_work
     from labctl.engine.instances import find_instance
+    from labctl.lab.settings import parse_changes
 
     record = find_instance(None, instance)
-    wanted = dict(_setting(change) for change in changes)
+    wanted = parse_changes(dict(_setting(change) for change in changes))
     with progress(reader) as report:
         at_work.change_settings(record, node, wanted, report)
     reader.remark(f"{node}: {', '.join(changes)}")
 
 
-def _setting(word: str) -> tuple[str, Any]:
-    """`ageing_s=10` → ("ageing_s", 10). A value that is no JSON is a text."""
+def _setting(word: str) -> tuple[str, str]:
     key, equals, text = word.partition("=")
     if not equals or not key:
         raise UsageError(f"'{word}' is no setting", hint="as in ageing_s=10")
-    try:
-        return key, json_module.loads(text)
-    except ValueError:
-        return key, text
+    return key, text
 
 
 @verb("link show", INSIDE, "labctl link show", group=link, shape=LINK_SHAPE)

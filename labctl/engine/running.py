@@ -20,7 +20,7 @@ from labctl.engine.reset import reset
 from labctl.engine.session import Session
 from labctl.guest.agent import Completed
 from labctl.lab.impairments import ImpairmentKeys
-from labctl.lab.settings import change_settings
+from labctl.lab.settings import change_settings, kept_changes
 from labctl.lab.topology import End, Lab
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class RunningLab:
         change_node(self._session, self.lab, changed, node)
         self.lab = changed
         record = self._session.record
-        known = {**record.settings.get(node, {}), **changes}
+        known = kept_changes(record.settings.get(node, {}), changes, changed.node(node))
         self._session.record = replace(record, settings={**record.settings, node: known})
         write_record(self._session.record)
 

@@ -195,6 +195,16 @@ def change_settings(lab: Lab, node: str, changes: Mapping[str, Any]) -> Lab:
     return with_digest(replace(lab, nodes=tuple(new if one.name == node else one for one in lab.nodes)))
 
 
+def kept_changes(known: Mapping[str, Any], changes: Mapping[str, Any], node: Node) -> dict[str, Any]:
+    """`known` changes of a node's settings with `changes` on top, as JSON can hold them: with the values that `node` has since."""
+    mine, at_ports = split_ports(changes, node.role.file.settings, {port.name for port in node.nics})
+    out = {**known, **{key: node.settings[key] for key in mine}}
+    for port, words in at_ports.items():
+        settings = node.interface(port).settings
+        out[port] = {**out.get(port, {}), **{key: settings[key] for key in words}}
+    return out
+
+
 def changed_node(node: Node, changes: Mapping[str, Any]) -> tuple[Node, list[Problem]]:
     """`node` with the changes that fit, and what does not fit. A value that is given takes the place of the old one whole."""
     role = node.role

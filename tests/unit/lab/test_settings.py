@@ -3,7 +3,7 @@
 import pytest
 
 from labctl.errors import LoadError, UsageError
-from labctl.lab.settings import change_settings, filled, parse_changes, read_settings
+from labctl.lab.settings import change_settings, filled, kept_changes, parse_changes, read_settings
 from labctl.lab.tree import Plain
 from tests.unit.lab.conftest import LoadText
 
@@ -80,6 +80,15 @@ def test_words_of_a_command_line_are_read_like_a_lab_file(load_text: LoadText) -
     assert switch.settings == {"ageing": 10, "learning": False}
     assert switch.interface("port1").settings == {"vlan": 20}
     assert parse_changes({"services": "[{port: 80}]"}) == {"services": [{"port": "80"}]}
+
+
+def test_changes_are_kept_with_the_types_that_the_role_gives_them(load_text: LoadText) -> None:
+    changes = parse_changes({"ageing": "010", "port1.vlan": "20"})
+    switch = change_settings(load_text(LAB), "sw1", changes).node("sw1")
+    known = {"learning": False, "port1": {"isolated": True}}
+    kept = kept_changes(known, changes, switch)
+    assert kept == {"learning": False, "ageing": 10, "port1": {"isolated": True, "vlan": 20}}
+    assert type(kept["ageing"]) is int
 
 
 @pytest.mark.parametrize("text", ["[", "a: b: c", "*x", "\x07"])
