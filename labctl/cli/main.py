@@ -1,5 +1,7 @@
 """`labctl`: every verb, gathered. Importing the families declares their verbs; what they need is imported when one runs."""
 
+import contextlib
+import os
 import signal
 import sys
 from io import TextIOWrapper
@@ -9,6 +11,7 @@ from labctl.cli import checkpoints, desk, images, inside, labs, lesson, lifecycl
 from labctl.cli.app import app
 from labctl.cli.failures import Terminated
 
+INTERRUPTED_BY = 128  # and the signal's number: the exit status of what a signal has ended, as shells have it
 FAMILIES = (labs, lifecycle, checkpoints, inside, wires, tinkering, lesson, desk, scenario, prove, machine, images)
 
 
@@ -18,7 +21,15 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a terminal that lacks a letter is no reason to end with a traceback
-    app(prog_name="labctl")
+    try:
+        app(prog_name="labctl")
+    except SystemExit as end:
+        if isinstance(end.code, int) and end.code > INTERRUPTED_BY:
+            for stream in (sys.stdout, sys.stderr):
+                with contextlib.suppress(OSError, ValueError):
+                    stream.flush()
+            os._exit(end.code)  # what was begun has been told; threads that still wait for a machine do not keep the person waiting
+        raise
 
 
 def end_in_order(number: int, _: FrameType | None) -> None:
