@@ -72,11 +72,17 @@ def plan_inverse(lab: Lab, actions: Sequence[Action], *, done: Sequence[Action] 
     return Undoing(tuple(kept), _in_order(lab, resets))
 
 
-def plan_saved(actions: Sequence[Action], *, solve_again: bool = False) -> Undoing:
+def plan_saved(lab: Lab, actions: Sequence[Action], *, solve_again: bool = False) -> Undoing:
     """Back to the saved machines of the nodes that these actions were about; of everything, if a cable was."""
     if any(isinstance(action, CutLink | RestoreLink | ImpairLink | ClearLink | MoveLink) for action in actions):
         return Undoing(saved=True, solve_again=solve_again)
-    return Undoing(resets=touched(actions), saved=True, solve_again=solve_again)
+    return Undoing(resets=_with_companions(lab, touched(actions)), saved=True, solve_again=solve_again)
+
+
+def _with_companions(lab: Lab, names: Sequence[str]) -> tuple[str, ...]:
+    """Also the nodes that remember what these told them: a router that went back alone would never hear again what it forgot."""
+    together = [node.name for node in lab.nodes if node.role.file.reset_together]
+    return (*names, *(name for name in together if name not in names)) if set(names) & set(together) else tuple(names)
 
 
 def plan_leftovers(lab: Lab, actions: Sequence[Action]) -> tuple[Action, ...]:

@@ -113,7 +113,7 @@ class _Run:
         finally:
             if undoing.saved:
                 actions = [action for ran in (check, *self._ran) for action in (*self._target.lab.actions_of(ran), *ran.solution)]
-                undoing = plan_saved([*sabotage.actions, *actions], solve_again=undoing.solve_again)
+                undoing = plan_saved(self._as_ready, [*sabotage.actions, *actions], solve_again=undoing.solve_again)
             trouble = self._undo(undoing, stage, check if undoing.solve_again else None)
         return replace(trial, result=result, all_red=all_red, trouble=trouble)
 

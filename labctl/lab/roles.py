@@ -47,6 +47,9 @@ class RoleFile(BaseModel):
     apply: str | None = Field(default=None, description="script run in the node after its files are there; may run again at any time")
     ready: str | None = Field(default=None, description="command that ends with status 0 once the role works")
     renew: str | None = Field(default=None, description="script that renews the role's secrets in a copy of a machine")
+    reset_together: bool = Field(
+        default=False, description="its nodes keep what they told each other: the self-test puts all of a lab's back, never one alone"
+    )
 
 
 @dataclass(frozen=True)

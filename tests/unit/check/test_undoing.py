@@ -1,10 +1,11 @@
 """What takes back what was done: worked out from the actions, without a lab that runs."""
 
+from dataclasses import replace
 from typing import Any
 
 from pydantic import TypeAdapter
 
-from labctl.check.undoing import Undoing, plan_inverse, plan_leftovers, plan_task_undoing, plan_undoing, touched
+from labctl.check.undoing import Undoing, plan_inverse, plan_leftovers, plan_saved, plan_task_undoing, plan_undoing, touched
 from labctl.lab.actions import Actions
 from labctl.lab.model import Sabotage
 from tests.unit.engine.fake_lab import switch_lab
@@ -103,3 +104,18 @@ def test_a_task_whose_node_is_reset_is_solved_again_from_the_start() -> None:
 
 def test_nodes_that_are_touched() -> None:
     assert touched(actions({"pc1": "x"}, {"cut": "pc3:eth1"}, {"set": {"sw1": {"learning": True}}}, {"pc1": "y"})) == ("pc1", "sw1")
+
+
+def test_from_saved_machines_only_what_was_touched_goes_back_and_with_a_cable_everything() -> None:
+    assert plan_saved(LAB, actions({"pc3": "x"}, {"set": {"sw1": {"learning": False}}})) == Undoing(resets=("pc3", "sw1"), saved=True)
+    assert plan_saved(LAB, actions({"pc3": "x"}, {"cut": "pc1:eth1"}), solve_again=True) == Undoing(saved=True, solve_again=True)
+
+
+def test_nodes_that_keep_what_they_told_each_other_go_back_together() -> None:
+    nodes = [
+        replace(node, role=replace(node.role, file=node.role.file.model_copy(update={"reset_together": node.name != "pc3"})))
+        for node in LAB.nodes
+    ]
+    lab = replace(LAB, nodes=tuple(nodes))
+    assert plan_saved(lab, actions({"pc3": "x"})).resets == ("pc3",)
+    assert plan_saved(lab, actions({"pc3": "x", "pc2": "x"})).resets == ("pc3", "pc2", "pc1", "sw1")
