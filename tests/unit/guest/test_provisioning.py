@@ -49,6 +49,7 @@ links:
   - one:port4 -- pc4:eth1
 addresses: {one: {br0: 10.0.0.1/24}}
 """,
+    "l2-switch-stp": SWITCH.replace("ROLE", "{role: l2-switch, stp: {priority: 4096, hello: 1s, forward_delay: 4s, max_age: 6s}}"),
     "hub": SWITCH.replace("ROLE", "hub"),
     "hub-that-learns": SWITCH.replace("ROLE", "{role: hub, learning: true}"),
     "hub-shared": SWITCH.replace("ROLE", "{role: hub, rate: 2mbit}"),
@@ -164,6 +165,9 @@ def test_a_role_writes_what_its_golden_files_say(case: str, load_text: LoadText,
 @pytest.mark.parametrize(
     ("node", "what"),
     [
+        ("{role: l2-switch, stp: {hello: 5s, max_age: 6s}}", "`max_age` is from 12s to 28s with this `hello` and `forward_delay`"),
+        ("{role: l2-switch, stp: {forward_delay: 4s}}", "`max_age` is from 6s to 6s with this `hello` and `forward_delay`"),
+        ("{role: l2-switch, stp: {timers: fast}}", "no `timers` in `stp`"),
         ("{role: nat, ports: [eth1]}", "one has no interface `eth2`; it has eth1"),
         ("{role: nat, ports: [eth1, eth2]}", "one has no IPv4 address on eth2, so there is no global address"),
         ("{role: nat, translate: [{from: 10.0.0.1, to: 10.0.0.2, port: 100, ports: 200}]}", "`translate` is a list"),
