@@ -31,6 +31,7 @@ from labctl.lab.values import seconds_of
 POLL_S = 2.0
 START_S = 30.0
 LATE_S = 2.0  # after the end, for answers that are on their way
+SAME_S = 0.2  # a gap told once may move by so much: the estimate of a node's clock gets better
 SILENT_S = 1.0  # a probe without an answer for so long is told
 POLL = "cat /proc/uptime; tail -c +{place} {file}"
 
@@ -171,8 +172,8 @@ def _tell(prober: _Prober, began_s: float, report: Reporter) -> None:
     """Say when answers stop for a while and when they come again. What was sent a moment ago may still be answered."""
     settled_s = max(prober.sent.values()) + prober.ahead_s - began_s - SILENT_S
     record = prober.record(began_s, settled_s)
-    for gap in [gap for gap in record.gaps if gap.seconds >= SILENT_S / 2 and gap.to_s > prober.told_s]:
-        if gap.from_s > prober.silent_s:
+    for gap in [gap for gap in record.gaps if gap.seconds >= SILENT_S / 2 and gap.to_s > prober.told_s + SAME_S]:
+        if gap.from_s > prober.silent_s + SAME_S:
             prober.silent_s = gap.from_s
             report(Event("note", f"{gap.from_s:5.1f} s  {record.words}: no answer"))
         if gap.to_s < record.to_s:
