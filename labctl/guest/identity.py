@@ -30,28 +30,36 @@ class Identity:
 # A bridge or VLAN bears the MAC of its port: only what has a device is a NIC.
 NAMING = """\
 nics='{nics}'
-named() {{ # whether udev is through with the NIC of this index: before it gives a name, it writes down that it is about to
+renaming() {{ # whether udev's record of the NIC of this index says that it is about to give it a name
   while read -r line; do
-    [ "$line" != E:ID_RENAMING=1 ] || return 1
+    [ "$line" != E:ID_RENAMING=1 ] || return 0
   done <"/run/udev/data/n$1"
+  return 1
 }}
-find_nic() {{ # sets `now` to the name of the NIC with this MAC; to nothing while udev has not yet given it one
+find_nic() {{ # sets `now` to the name of the NIC with this MAC, to nothing while udev knows none; `begun`: it may get another name yet
   for now in /sys/class/net/*; do
     [ -e "$now/device" ] && read -r address <"$now/address" && read -r index <"$now/ifindex" || continue
-    if [ "$address" = "$1" ] && named "$index"; then now=${{now##*/}}; return; fi
+    if [ "$address" = "$1" ] && [ -e "/run/udev/data/n$index" ]; then
+      now=${{now##*/}} begun=no
+      ! renaming "$index" || begun=yes
+      return
+    fi
   done 2>/dev/null
-  now=
+  now= begun=no
 }}
 nl='
 '
-settled=no number=0 moves= names=
+number=0 moves= names=
 for nic in $nics; do
   find_nic "${{nic%=*}}"
-  [ "$now" != "${{nic#*=}}" ] || continue
-  until [ $settled = yes ] && [ -n "$now" ]; do
-    udevadm settle --timeout=10 || true # the deadline is the step's
+  until [ -n "$now" ] && [ $begun = no ]; do
+    before=$begun
+    if udevadm settle --timeout=10 && [ $before = yes ]; then
+      find_nic "${{nic%=*}}" # udev is through with it, also where it could not give the name, since another NIC had it
+      break
+    fi
     find_nic "${{nic%=*}}"
-    settled=yes number=$((number + 1))
+    number=$((number + 1))
     if [ $number -gt 100 ]; then echo "no NIC with MAC ${{nic%=*}}" >&2; exit 1; fi
     [ -n "$now" ] || sleep 0.1
   done
