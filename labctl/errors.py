@@ -6,7 +6,7 @@
               │                 └─ NoRoom            a disk is full: which, and how much is needed
               ├─ StepError (5) ─┬─ HypervisorError   libvirt refused
               │                 ├─ AgentError        the guest did not answer, or answered nonsense
-              │                 │   └─ MachineGone   it never will: its machine has ended
+              │                 │   └─ MachineGone   it never will: its machine or libvirtd has ended
               │                 ├─ CommandError      a program ended with a status that is not 0
               │                 ├─ TimedOut          a condition did not come true in time
               │                 └─ LockHeld          somebody else is at work on it

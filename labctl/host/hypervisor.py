@@ -234,27 +234,29 @@ class Hypervisor:
                 return read_answer(name, self._agent_command(name, json.dumps(request), timeout_s))
             except self._libvirt.libvirtError as refused:
                 why = str(refused.get_error_message())
-                if self._is_gone(name):
-                    raise _gone(name, why) from refused
+                if not self._is_connected():
+                    raise _left_alone(name, why) from refused
                 if "not connected" not in why or time.monotonic() >= deadline:
                     raise _no_answer(name, why) from refused
                 time.sleep(0.02)
             except HypervisorError as failed:
-                raise (_gone if self._is_gone(name) else _no_answer)(name, str(failed)) from failed
+                raise (_no_answer if self._is_connected() else _left_alone)(name, str(failed)) from failed
             except SystemError as garbled:  # what the binding raises where the answer is no UTF-8
                 raise AgentError(f"{name}: the guest agent's answer cannot be read", why="it is no text") from garbled
 
     def _agent_command(self, name: str, request: str, timeout_s: float) -> str:
         import libvirt_qemu
 
-        domain, whole = self._need(name), max(1, round(timeout_s))
+        domain, whole = self._find(name), max(1, round(timeout_s))
+        if domain is None:
+            raise MachineGone(f"{name}: its machine has ended", hint="labctl status says how; labctl up starts it again")
         return str(_limited(lambda: libvirt_qemu.qemuAgentCommand(domain, request, whole, 0), f"ask {name}'s agent", timeout_s + 5))
 
-    def _is_gone(self, name: str) -> bool:
-        """Whether nobody will ever answer for the machine: it is not there, or the connection has ended."""
+    def _is_connected(self) -> bool:
+        """Whether the connection still is there; nothing is asked of the other side, which may have been stopped."""
         try:
-            return self._connection.isAlive() != 1 or self._find(name) is None
-        except (self._libvirt.libvirtError, HypervisorError):
+            return bool(self._connection.isAlive() == 1)
+        except self._libvirt.libvirtError:
             return False
 
     def _find(self, name: str) -> Any:
@@ -275,8 +277,8 @@ class Hypervisor:
         return domain
 
 
-def _gone(name: str, why: str) -> MachineGone:
-    return MachineGone(f"{name}: its machine has ended", why=why, hint="labctl status says how; labctl up starts it again")
+def _left_alone(name: str, why: str) -> MachineGone:
+    return MachineGone(f"{name}: its libvirtd has ended", why=why, hint="labctl status says what still runs; labctl up goes on from there")
 
 
 def _no_answer(name: str, why: str) -> AgentError:
