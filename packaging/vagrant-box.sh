@@ -14,7 +14,9 @@ qemu-img convert -f qcow2 -O raw "$layer/disk.qcow2" "$work/disk.raw"
 ssh-keygen -q -t ed25519 -N '' -C bench -f "$target/key"
 ssh-keygen -q -t ed25519 -N '' -C bench -f "$work/host"
 printf '[Match]\nType=ether\n[Network]\nDHCP=ipv4\nLinkLocalAddressing=no\n' >"$work/network"
+echo '# labctl mounts its root by the kernel command line; Vagrant edits this file.' >"$work/fstab"
 cat >"$work/edit" <<END
+write $work/fstab /etc/fstab
 rm /etc/systemd/system/ssh.socket.d/management.conf
 rm /etc/systemd/system/sysinit.target.wants/management-namespace.service
 rm /etc/systemd/system/systemd-networkd.service
@@ -31,7 +33,7 @@ write $work/host /etc/ssh/ssh_host_ed25519_key
 set_inode_field /etc/ssh/ssh_host_ed25519_key mode 0100600
 write $work/host.pub /etc/ssh/ssh_host_ed25519_key.pub
 END
-for file in /etc/systemd/network/10-dhcp.network /root/.ssh /root/.ssh/authorized_keys /etc/ssh/ssh_host_ed25519_key; do
+for file in /etc/fstab /etc/systemd/network/10-dhcp.network /root/.ssh /root/.ssh/authorized_keys /etc/ssh/ssh_host_ed25519_key; do
   printf 'set_inode_field %s uid 0\nset_inode_field %s gid 0\n' "$file" "$file" >>"$work/edit"
 done
 debugfs -w -f "$work/edit" "$work/disk.raw" >"$work/said" 2>&1

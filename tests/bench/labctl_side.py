@@ -26,6 +26,7 @@ INSTALLED = Path(sys.executable).with_name("labctl")  # the wheel, where the set
 COMMAND = (str(INSTALLED),) if INSTALLED.exists() else (sys.executable, "-m", "labctl.cli")
 LIMIT_S = 900.0
 SETTLE_S = 15.0  # after `up`, before memory is read: what starting touched is done
+LARGE = 20  # nodes, from where a sample takes minutes
 POINT = "bench"
 
 
@@ -193,7 +194,7 @@ class LabctlSide:
     def _growing(self, nodes: int) -> Callable[[], None]:
         def measure() -> None:
             lab = self._make_known(nodes)
-            runs = 2 if self._quick else 3
+            runs = 2 if self._quick or nodes >= LARGE else 3
             ways = ("checkpoint", "clone", *(["cold"] if nodes in COLD_SIZES and not self._quick else []))
             for way in ways:
                 for turn in range(runs if way != "cold" else 2):

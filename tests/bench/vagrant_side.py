@@ -15,7 +15,8 @@ from tests.bench.samples import VAGRANT, Samples
 
 LIMIT_S = 900.0
 BOX = "labctl-base"
-# Kind to Vagrant: no key is replaced, no folder is shared, no update is looked for; kernel and initrd are labctl's, which boot quickest.
+# Kind to Vagrant: no key is replaced, no folder is shared, no update is looked for, root needs no sudo(8), the network stays;
+# kernel and initrd are labctl's, which boot quickest.
 VAGRANTFILE = """\
 Vagrant.configure("2") do |config|
   config.vm.box = "{box}"
@@ -25,6 +26,7 @@ Vagrant.configure("2") do |config|
   config.ssh.username = "root"
   config.ssh.private_key_path = "{place}/key"
   config.ssh.insert_key = false
+  config.ssh.sudo_command = "%c"
   config.vm.provider :libvirt do |machine|
     machine.driver = "{driver}"
 {cpu}    machine.memory = 256
@@ -33,6 +35,7 @@ Vagrant.configure("2") do |config|
     machine.initrd = "{place}/initrd"
     machine.cmd_line = "{cmdline}"
     machine.graphics_type = "none"
+    machine.management_network_keep = true
     machine.random model: "random"
   end
   (1..{machines}).each {{ |number| config.vm.define "pc#{{number}}" }}
