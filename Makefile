@@ -15,8 +15,8 @@ demo: ## the first lab: machines come up, its lesson is proven, what to type nex
 test: ## everything that CI runs: lint, types, arrows between rooms, unit, packaging, real machines
 	@packaging/check.sh
 
-test-all: ## test, then impairments and tools measured, sixty nodes at once, every lab with every sabotage; hours under emulation
-	@packaging/check.sh lint types arrows unit packaging e2e more labs
+test-all: ## test, impairments and tools measured, sixty nodes, every lab with every sabotage, then all labs again for BUDGET minutes (90); hours under emulation
+	@packaging/check.sh lint types arrows unit packaging e2e more labs rounds
 
 lint: ## ruff and shellcheck only
 	@packaging/check.sh lint

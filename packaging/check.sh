@@ -1,11 +1,19 @@
 #!/usr/bin/env bash
 # What `make test` runs, as the user that labs run as: every part even if one before it failed, then a table of what each took.
 #
-#   check.sh [PART…]        lint types arrows unit packaging e2e; nothing = all of these. More, for `make test-all`: more labs
+#   check.sh [PART…]        lint types arrows unit packaging e2e; nothing = all of these. More, for `make test-all`: more labs rounds
 set -euo pipefail
 . "$(dirname "$0")/where.sh"
 
 images_mb=190 # every image of the shipped labs, from the distribution's archive
+
+run_rounds() {
+  local place status=0
+  place=$(as_user mktemp -d "${TMPDIR:-/var/tmp}/labctl-rounds-XXXXXX")
+  as_user python -m tests.stress.rounds "$place" --budget "${BUDGET:-90}" || status=1
+  [ "$status" = 1 ] || as_user rm -rf --one-file-system "$place"
+  return "$status"
+}
 
 run_part() {
   case $1 in
@@ -14,10 +22,11 @@ run_part() {
     arrows) as_user lint-imports ;;
     unit) as_user pytest tests/unit ;;
     packaging) as_user pytest tests/packaging ;;
-    e2e) as_user pytest tests/e2e ;;
+    e2e) as_user pytest -v --durations=15 tests/e2e ;;
     more) as_user pytest -s tests/more ;;
     labs) as_user labctl prove --all ;;
-    *) say "no part $1: lint types arrows unit packaging e2e more labs" && return 2 ;;
+    rounds) run_rounds ;;
+    *) say "no part $1: lint types arrows unit packaging e2e more labs rounds" && return 2 ;;
   esac
 }
 
