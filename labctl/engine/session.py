@@ -17,11 +17,13 @@ from typing import Any
 
 from labctl.engine.instances import InstanceRecord
 from labctl.engine.waiting import wait_until
-from labctl.errors import HostError, HypervisorError, LabError, StepError, TimedOut, UsageError
+from labctl.errors import HostError, HypervisorError, LabError, NoRoom, StepError, TimedOut, UsageError
 from labctl.guest.agent import Agent, AgentChannel
 from labctl.host.hypervisor import Hypervisor, NoAnswer, open_hypervisor
+from labctl.host.locks import is_pid_file_held
 from labctl.host.namespace import inside, inside_environment
 from labctl.host.places import libvirt_cache_directory
+from labctl.host.room import need_room
 from labctl.host.run import clean_environment, run
 from labctl.lab.data import TEMPLATES
 
@@ -130,7 +132,20 @@ def start_libvirtd(record: InstanceRecord) -> None:
     result = run(argv_inside(record, ("libvirtd", "-d")), env=environment_inside(record), timeout_s=60, check=False)
     if result.status != 0 and STARTED_BY_ANOTHER not in result.complaint:
         raise HostError("libvirtd does not start", why=result.complaint, hint="labctl doctor")
-    wait_until("libvirtd listens", lambda: _listens(record.run_directory / "libvirt"), timeout_s=SOCKET_S * record.time_scale, every_s=0.01)
+    wait_until("libvirtd listens", lambda: _has_started(record), timeout_s=SOCKET_S * record.time_scale, every_s=0.01)
+
+
+def _has_started(record: InstanceRecord) -> bool:
+    """Whether libvirtd listens. It calls itself started before it has its drivers: `HostError` if it then ended, for want of room, say."""
+    sockets = record.run_directory / "libvirt"
+    if _listens(sockets):
+        return True
+    if any(is_pid_file_held(file) for file in sockets.glob("*.pid")):
+        return False
+    need_room(record.directory, 1, "what libvirtd writes")
+    log = record.directory / "log" / "libvirtd.log"
+    said = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
+    raise HostError("libvirtd ended as it started", why="\n".join(said[-3:]), hint="labctl doctor")
 
 
 def _listens(directory: Path) -> bool:
@@ -175,6 +190,8 @@ def _reach(record: InstanceRecord, stack: contextlib.ExitStack) -> Hypervisor:
         try:
             if not _listens(record.run_directory / "libvirt"):
                 start_libvirtd(record)
+        except NoRoom:
+            raise
         except (HostError, TimedOut):
             if time.monotonic() > deadline:
                 raise

@@ -1,4 +1,5 @@
 """Locks between labctl processes: flock(2) on a file that says who holds it. The kernel lets go when the holder dies.
+Other programs' pid files are looked at too, which they hold by fcntl(2).
 
 Owns waiting and its end, and the life of the file: it is there before what it protects, goes with its last holder, and stays behind
 only when that one was killed. What a lock protects is the caller's.
@@ -8,6 +9,7 @@ import contextlib
 import fcntl
 import os
 import re
+import struct
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +17,7 @@ from pathlib import Path
 from labctl.errors import LockHeld
 
 LOOK_S = 0.05
+FLOCK = "hhqqi"  # fcntl(2), struct flock: type, whence, start, length, pid
 HOLDER = re.compile(r"process \d+ \(.*\)\n?", re.DOTALL)
 
 
@@ -62,6 +65,16 @@ def is_held(file: Path) -> bool:
         return False
     finally:
         os.close(handle)
+
+
+def is_pid_file_held(file: Path) -> bool:
+    """Whether the daemon that wrote this pid file lives, in whatever pid namespace: it holds a record lock on it (fcntl(2), F_GETLK)."""
+    try:
+        with file.open("rb") as opened:
+            asked = struct.pack(FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+            return bool(struct.unpack(FLOCK, fcntl.fcntl(opened, fcntl.F_GETLK, asked))[0] != fcntl.F_UNLCK)
+    except FileNotFoundError:
+        return False
 
 
 def holder_of(file: Path) -> str:

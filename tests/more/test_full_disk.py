@@ -30,6 +30,12 @@ def disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmallDisk]:
         yield small
 
 
+@pytest.fixture(autouse=True)
+def _room_again(disk: SmallDisk) -> Iterator[None]:
+    yield
+    (disk.place / "filler").unlink(missing_ok=True)
+
+
 @pytest.fixture(scope="module")
 def lab_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("small-disk")
@@ -117,12 +123,12 @@ def test_a_disk_that_fills_while_a_lab_comes_up_ends_in_a_lab_or_in_words_and_up
 ) -> None:
     lab("up", str(lab_file), "--instance", "small-disk")
     lab("exec", "pc1", "--instance", "small-disk", "--", "sh", "-c", "echo runs on >/run/note")
-    process = lab.start("up", str(lab_file), "--instance", "second", "--fresh")
     heard: list[bytes] = []
-    listener = threading.Thread(target=fill_at, args=(disk, process, word.encode(), heard))
-    listener.start()
-    status = process.wait(timeout=300)
-    listener.join()
+    with lab.start("up", str(lab_file), "--instance", "second", "--fresh") as process:
+        listener = threading.Thread(target=fill_at, args=(disk, process, word.encode(), heard))
+        listener.start()
+        status = process.wait(timeout=300)
+        listener.join()
     said = b"".join(heard).decode()
     assert word in said, "the disk was filled"
     assert "Traceback" not in said

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from labctl.errors import LockHeld
-from labctl.host.locks import is_held, is_lock, lock, use
+from labctl.host.locks import is_held, is_lock, is_pid_file_held, lock, use
 
 HOLD = """
 import sys, time
@@ -105,3 +105,25 @@ def test_users_share_and_keep_the_one_who_removes_out(tmp_path: Path) -> None:
     with lock(file, "remove"), pytest.raises(LockHeld), use(file, "use it"):
         pass
     assert not file.exists()
+
+
+DAEMON = """
+import fcntl, sys, time
+with open(sys.argv[1], "w") as file:
+    fcntl.lockf(file, fcntl.LOCK_EX)
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_pid_file_is_held_as_long_as_its_daemon_lives(tmp_path: Path) -> None:
+    file = tmp_path / "daemon.pid"
+    assert not is_pid_file_held(file)
+    with subprocess.Popen((sys.executable, "-c", DAEMON, str(file)), stdout=subprocess.PIPE) as daemon:
+        assert daemon.stdout is not None
+        assert daemon.stdout.readline() == b"held\n"
+        assert is_pid_file_held(file)
+        daemon.kill()
+        daemon.wait()
+        assert file.exists()
+        assert not is_pid_file_held(file)
