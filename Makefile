@@ -33,7 +33,7 @@ packaging-test: ## the wheel, built and installed elsewhere
 e2e: ## tests on real machines only
 	@packaging/check.sh e2e
 
-stress: ## rough handling: kills, twenty at once; most of an hour, one table of what was tried and lost
+stress: ## rough handling: kills, twenty at once, strangers' text; two hours under emulation, one table of what was lost (SHARE=10: a tenth)
 	@packaging/stress.sh
 
 bench: setup ## how long things take here (QUICK=1: a short form); writes docs/performance.md, proves nothing

@@ -1,22 +1,29 @@
 #!/usr/bin/env bash
-# What `make stress` runs, as the user that labs run as: rough handling for most of an hour, then one table of what was tried and lost.
+# What `make stress` runs, as the user that labs run as: rough handling for one hour or two, then one table of what was tried and lost.
 #
 #   stress.sh [PART…]        sweep concurrency fuzz; nothing = all. Each part adds its rows to the file that LABCTL_STRESS_ROWS names
+#   SHARE=10 stress.sh       a tenth of each part
 set -euo pipefail
 . "$(dirname "$0")/where.sh"
 
+share=${SHARE:-1}
+[[ $share =~ ^[1-9][0-9]{0,2}$ ]] || { say "SHARE=$share is no number from 1 to 999: SHARE=10 takes a tenth" && exit 2; }
+
 run_part() {
   case $1 in
-    sweep) as_user python -m tests.stress.sweep "$place/sweep" --report "$place/sweep.jsonl" ;;
-    concurrency) as_user python -m tests.stress.concurrency "$place/concurrency" ;;
-    fuzz) as_user python -m tests.stress.fuzz "$place/fuzz" ;;
+    sweep) as_user python -m tests.stress.sweep "$place/sweep" --share "$share" --report "$place/sweep.jsonl" ;;
+    concurrency) as_user python -m tests.stress.concurrency "$place/concurrency" --seconds "$((300 / share + 30))" ;;
+    fuzz)
+      as_user python -m tests.stress.fuzz "$place/fuzz" --labs "$((100000 / share))" --records "$((50000 / share))" \
+        --answers "$((50000 / share))"
+      ;;
     *) say "no part $1: sweep concurrency fuzz" && return 2 ;;
   esac
 }
 
 [ "$#" -gt 0 ] || set -- sweep concurrency fuzz
 say "stress: $* on real machines, as an ordinary user, in directories of its own; labs of yours are not touched." \
-  "stress: half an hour where KVM works, up to an hour where machines are emulated on two cores; the set-up comes first."
+  "stress: an hour or less where KVM works, two hours where machines are emulated on two cores; SHARE=10 takes a tenth; the set-up comes first."
 "$checkout/packaging/setup.sh"
 as_user labctl image build
 
