@@ -131,9 +131,10 @@ def test_a_machine_that_was_left_paused_is_told_and_runs_on_by_up(mortal: Labctl
     commit(mortal, "before-the-pause")
     saving = mortal.start("checkpoint", "save", "never")
     deadline = time.monotonic() + 60
-    while not list(mortal.state.glob("labctl/checkpoints/mortal/*/*/stream")):  # all stand still before the first of these is written
+    streams = "labctl/checkpoints/mortal/*/*/stream"  # all stand still before the first of these is written
+    while not any(stream.stat().st_size for stream in mortal.state.glob(streams)):
         assert time.monotonic() < deadline
-        assert saving.poll() is None, "the save was over before it was seen"
+        assert saving.poll() is None, saving.communicate()
         time.sleep(0.005)
     saving.kill()
     saving.communicate()
