@@ -5,7 +5,7 @@
 set -euo pipefail
 . "$(dirname "$0")/where.sh"
 
-images_mb=190 # every image of the shipped labs, from the distribution's archive
+images_mb=220 # about: every image of the shipped labs, from the distribution's archive
 
 run_rounds() {
   local place status=0
