@@ -5,14 +5,13 @@
 set -euo pipefail
 . "$(dirname "$0")/where.sh"
 
-images_mb=220 # about: every image of the shipped labs, from the distribution's archive
+images_mb=200 # an estimate: every image of the shipped labs, from the distribution's archive
 
 run_rounds() {
-  local place status=0
-  place=$(as_user mktemp -d "${TMPDIR:-/var/tmp}/labctl-rounds-XXXXXX")
-  as_user python -m tests.stress.rounds "$place" --budget "${BUDGET:-90}" || status=1
-  [ "$status" = 1 ] || as_user rm -rf --one-file-system "$place"
-  return "$status"
+  local place
+  place=$(as_user mktemp -d "${TMPDIR:-/var/tmp}/labctl-rounds-XXXXXX") || return
+  as_user python -m tests.stress.rounds "$place" --budget "${BUDGET:-90}" || return # what is red is left there
+  as_user rm -rf --one-file-system "$place"
 }
 
 run_part() {
@@ -34,7 +33,7 @@ run_part() {
 case " $* " in
   *" e2e "*)
     say "test: $*" \
-      "test: on real machines, as an ordinary user; the first time images are built ($images_mb MB to download)." \
+      "test: on real machines, as an ordinary user; the first time images are built (about $images_mb MB to download)." \
       "test: about 10 minutes where KVM works, up to an hour where machines are emulated on two cores; the set-up comes first." ;;
 esac
 "$checkout/packaging/setup.sh"

@@ -7,12 +7,12 @@ set -euo pipefail
 . "$(dirname "$0")/where.sh"
 
 share=${SHARE:-1}
-[[ $share =~ ^[1-9][0-9]{0,2}$ ]] || { say "SHARE=$share is no number from 1 to 999: SHARE=10 takes a tenth" && exit 2; }
+[[ $share =~ ^[1-9][0-9]?$ ]] || { say "SHARE=$share is no number from 1 to 99: SHARE=10 takes a tenth" && exit 2; }
 
 run_part() {
   case $1 in
     sweep) as_user python -m tests.stress.sweep "$place/sweep" --share "$share" --report "$place/sweep.jsonl" ;;
-    concurrency) as_user python -m tests.stress.concurrency "$place/concurrency" --seconds "$((300 / share + 30))" ;;
+    concurrency) as_user python -m tests.stress.concurrency "$place/concurrency" --seconds "$((300 / share))" ;;
     fuzz)
       as_user python -m tests.stress.fuzz "$place/fuzz" --labs "$((100000 / share))" --records "$((50000 / share))" \
         --answers "$((50000 / share))"
@@ -23,7 +23,7 @@ run_part() {
 
 [ "$#" -gt 0 ] || set -- sweep concurrency fuzz
 say "stress: $* on real machines, as an ordinary user, in directories of its own; labs of yours are not touched." \
-  "stress: an hour or less where KVM works, two hours where machines are emulated on two cores; SHARE=10 takes a tenth; the set-up comes first."
+  "stress: two hours, by estimate, where machines are emulated on two cores; SHARE=10 takes a tenth; the set-up comes first."
 "$checkout/packaging/setup.sh"
 as_user labctl image build
 

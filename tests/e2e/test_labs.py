@@ -1,6 +1,6 @@
 """Shipped labs: up, verify, down, and nothing is left. After a reboot: tests/more/test_reboots.py.
 
-A third of them each day, in turn, and one with all its sabotages: thirteen labs on emulated machines take longer than CI may.
+A third of them each day, in turn, and one with all its sabotages: all of them take longer than CI may where machines are emulated.
 Their names stand in the output; `make test-all` takes all.
 """
 
