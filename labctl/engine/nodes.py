@@ -106,6 +106,7 @@ def domain_spec(
         kernel=layer.kernel,
         initrd=layer.initrd,
         cmdline=layer.cmdline,
+        xen=layer.xen,
         disk=disk_of(record, node.name),
         disk_chain=chain_of(disk_of(record, node.name)),
         nics=nics,

@@ -51,6 +51,6 @@ def scratch_spec(record: InstanceRecord, layer: "LayerFiles", disk: Path, *, mem
     short = Path(record.short)
     return DomainSpec(
         name=NAME, uuid=str(uuid.uuid4()), accelerator=record.accelerator, memory_mib=memory_mib, cpus=cpus,
-        kernel=layer.kernel, initrd=layer.initrd, cmdline=layer.cmdline, disk=disk, disk_chain=layer.disks, nics=(),
+        kernel=layer.kernel, initrd=layer.initrd, cmdline=layer.cmdline, xen=layer.xen, disk=disk, disk_chain=layer.disks, nics=(),
         console=short / "run" / "console", serial_log=short / "log" / "serial.log", ram=ram,
     )  # fmt: skip

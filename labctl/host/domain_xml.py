@@ -62,6 +62,7 @@ class DomainSpec:
     machine: str = MACHINE
     cpu_model: str = CPU_MODEL
     ram: Ram | None = None
+    xen: Path | None = None  # booted first; the kernel is then its first guest, dom0
     tb_cache_mib: int = TB_CACHE_MIB  # size of the emulator's translation cache; 0 is QEMU's own choice (1 GiB)
 
 

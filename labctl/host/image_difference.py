@@ -81,7 +81,7 @@ def _files(changes: Iterable[Change]) -> Iterator[str]:
     for change in changes:
         directory, _, name = change.path.rpartition("/")
         if change.link:
-            yield f"symlink {quoted(change.path)} {quoted(change.link)}"
+            yield from (f"cd {quoted(directory or '/')}", f"symlink {quoted(name)} {quoted(change.link)}")  # of `/name` it makes `name`
         elif stat.S_ISFIFO(change.mode):
             yield from (f"cd {quoted(directory or '/')}", f"mknod {quoted(name)} p")
         elif stat.S_ISREG(change.mode) and not change.twin:

@@ -71,6 +71,10 @@ tar -C tree --null --no-recursion -T "$PWD/changed" --format=posix --numeric-own
 if tr '\0' '\n' <changed | grep -q '^\./boot/vmlinuz-'; then
   tar -C tree -cf kernel.tar $(cd tree && tr '\0' '\n' <../changed | grep '^\./boot/vmlinuz-') ./usr/lib/modules ./usr/bin/busybox
 fi
+# A hypervisor boots before the kernel, and QEMU takes it as plain ELF.
+if tr '\0' '\n' <changed | grep -q '^\./boot/xen-.*\.gz$'; then
+  gunzip -c $(cd tree && ls -1 "$PWD"/boot/xen-*.gz | sort -V | tail -n 1) >xen
+fi
 umount -l tree/proc
 if [ "$on_tmpfs" = no ]; then
   for node in null zero full random urandom tty; do umount "tree/dev/$node"; done

@@ -1,6 +1,6 @@
 """Where image layers are kept: one directory each, named by its recipe's digest, complete or not there at all.
 
-    <images>/<digest>/{layer.json, disk.qcow2[, vmlinuz, initrd]}     read-only once it is there
+    <images>/<digest>/{layer.json, disk.qcow2[, vmlinuz, initrd, xen]}     read-only once it is there
     <images>/.building-<key>/   <images>/.<key>.lock                  a build under way, with its note (host/making); swept by the
                                                                       next one if its maker died
 
@@ -25,8 +25,8 @@ from labctl.host.image_recipe import digest_of, is_digest, parent_of, title_of
 from labctl.host.image_tools import remove_build
 from labctl.host.making import dead_makings, live_makings, making, sweep_making
 
-RECORD, DISK, KERNEL, INITRD = "layer.json", "disk.qcow2", "vmlinuz", "initrd"
-FILES = (DISK, KERNEL, INITRD)  # all that a layer may hold, besides its record
+RECORD, DISK, KERNEL, INITRD, XEN = "layer.json", "disk.qcow2", "vmlinuz", "initrd", "xen"
+FILES = (DISK, KERNEL, INITRD, XEN)  # all that a layer may hold, besides its record
 BUILDING = ".building-"
 QCOW2_MAGIC = 0x514649FB
 EXTERNAL_DATA = 4  # incompatible feature bit 2, docs/interop/qcow2 in QEMU's manual
@@ -89,6 +89,7 @@ class LayerFiles:
     initrd: Path
     cmdline: str
     size_bytes: int
+    xen: Path | None = None  # a hypervisor that is booted first and then starts the kernel
 
 
 @dataclass(frozen=True)
@@ -194,7 +195,7 @@ class Store:
         return None
 
     def _chain(self, place: Path, digest: str) -> LayerFiles | None:
-        disks, kernel, own, wanted = [], None, None, ""
+        disks, kernel, xen, own, wanted = [], None, None, None, ""
         current: str | None = digest
         while current is not None:
             record = self.record(place, current)
@@ -204,10 +205,12 @@ class Store:
             disks.append(place / current / DISK)
             if kernel is None and KERNEL in record.files:
                 kernel = place / current
+            if xen is None and XEN in record.files:
+                xen = place / current / XEN
             wanted, current = record.parent_content, record.parent
         if own is None or kernel is None:
             return None
-        return LayerFiles(own.content, digest, tuple(disks), kernel / KERNEL, kernel / INITRD, own.cmdline, own.size_bytes)
+        return LayerFiles(own.content, digest, tuple(disks), kernel / KERNEL, kernel / INITRD, own.cmdline, own.size_bytes, xen)
 
     def record(self, place: Path, digest: str) -> LayerRecord | None:
         """The record of a layer in `place`, if its files are there with the sizes it says; None else."""

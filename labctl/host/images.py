@@ -22,6 +22,7 @@ from labctl.host.image_store import (
     DISK,
     INITRD,
     KERNEL,
+    XEN,
     FileDigest,
     LayerFiles,
     LayerRecord,
@@ -151,7 +152,9 @@ class ImageStore:
         disk = build / DISK
         run(["qemu-img", "create", "-q", "-f", "qcow2", "-b", f"../{recipe.parent}/{DISK}", "-F", "qcow2", str(disk)], timeout_s=60)
         tell("starting a machine for a node's own files and commands")
-        run_in_machine(LayerFiles("", recipe.digest, (disk, *parent.disks), parent.kernel, parent.initrd, parent.cmdline, 0), scripts)
+        run_in_machine(
+            LayerFiles("", recipe.digest, (disk, *parent.disks), parent.kernel, parent.initrd, parent.cmdline, 0, parent.xen), scripts
+        )
 
     @contextlib.contextmanager
     def _turn(self, key: str, what: str, tell: Tell) -> Iterator[None]:
@@ -253,6 +256,6 @@ def _undated(record: LayerRecord) -> str:
 
 
 def _record(recipe: LayerRecipe, build: Path, cmdline: str, parent_content: str) -> LayerRecord:
-    names = [name for name in (DISK, KERNEL, INITRD) if (build / name).exists()]
+    names = [name for name in (DISK, KERNEL, INITRD, XEN) if (build / name).exists()]
     files = {name: FileDigest(sha256_of(build / name), os.path.getsize(build / name)) for name in names}
     return LayerRecord(recipe.digest, recipe.as_data(), files, cmdline, now_stamp(), parent_content)

@@ -150,6 +150,14 @@ nodes:
 nodes:
   one: {role: docker-host, userland_proxy: false, containers: [{name: web1}, {name: web2, publish: ["8081:80", "127.0.0.1:8082:80/tcp"]}]}
 """,
+    "docker-host-of-a-registry": """
+nodes: {one: {role: docker-host, userland_proxy: false, insecure_registries: ["registry:5000", 10.0.0.0/8]}}
+""",
+    "registry": "nodes: {one: {role: registry, ports: [eth1]}}\naddresses: {one: {eth1: 10.1.0.1/24}}\n",
+    "registry-that-refuses": "nodes: {one: {role: registry, port: 5001, read_only: true, ipv6: true, repositories: [shop]}}\n",
+    "git-server": "nodes: {one: {role: git-server, repositories: [shop, site]}}\n",
+    "kvm-host": "nodes: {one: {role: kvm-host, ports: [eth1]}}\naddresses: {one: {eth1: 10.1.0.1/24}}\n",
+    "xen-host": "nodes: {one: {role: xen-host, bridge: 10.0.7.1/24}}\n",
 }
 
 

@@ -51,7 +51,8 @@ def test_a_changed_file_replaces_the_old_one() -> None:
 def test_a_directory_that_became_a_link_gives_way() -> None:
     change = Change("/etc/old.d", 0o120777, 0, 0, 7, link="/usr/old.d")
     lines = render_debugfs(BEFORE, ["/etc/old.d/a"], [change]).splitlines()
-    assert lines[:3] == ['rm "/etc/old.d/a"', 'rmdir "/etc/old.d"', 'symlink "/etc/old.d" "/usr/old.d"']
+    assert lines[:3] == ['rm "/etc/old.d/a"', 'rmdir "/etc/old.d"', 'cd "/etc"']
+    assert lines[3] == 'symlink "old.d" "/usr/old.d"'
     assert not [line for line in lines if "mode" in line]
 
 
@@ -153,3 +154,9 @@ def test_a_real_file_system_holds_the_changes_and_is_whole(disk: Path) -> None:
     assert 'Fast link dest: "../usr/new dir"' in debugfs(disk, "-R", "stat /etc/old.d")
     assert "Mode:  02750" in debugfs(disk, "-R", 'stat "/usr/new dir"')
     assert " old\n" not in debugfs(disk, "-R", "ls -l /etc")
+
+
+def test_a_link_at_the_root_is_made_at_the_root() -> None:
+    """debugfs takes `/name` for a name in the directory it stands in, wherever that is: a second kernel changes /vmlinuz."""
+    lines = render_debugfs({"/vmlinuz": "l"}, (), [Change("/vmlinuz", 0o120777, 0, 0, 7, link="boot/vmlinuz-2")]).splitlines()
+    assert lines[:3] == ['rm "/vmlinuz"', 'cd "/"', 'symlink "vmlinuz" "boot/vmlinuz-2"']

@@ -1,0 +1,1 @@
+docker info >/dev/null && systemctl is-active --quiet containers.service && { systemctl is-active --quiet networking || systemctl is-failed --quiet networking; } && ifquery --state $(ifquery --list --all) >/dev/null

@@ -1,0 +1,1 @@
+ss -Hltn 'sport = :9418' | grep -q . && { systemctl is-active --quiet networking || systemctl is-failed --quiet networking; } && ifquery --state $(ifquery --list --all) >/dev/null

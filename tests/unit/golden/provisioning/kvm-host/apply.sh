@@ -1,0 +1,12 @@
+# Where the processor under this node virtualises, /dev/kvm is there afterwards; where it does not, guests are emulated.
+modprobe --quiet kvm-amd || modprobe --quiet kvm-intel || true
+
+# Brings the running interfaces to the new interfaces(5) file: what differs from the file before goes down, what is down comes up.
+new=/etc/network/interfaces
+old=$LABCTL_BEFORE$new
+if [ -e "$old" ]; then
+  for name in $(ifquery --interfaces "$old" --list --all); do
+    [ "$(ifquery --interfaces "$old" "$name")" = "$(ifquery "$name" 2>/dev/null)" ] || ifdown --force --interfaces "$old" "$name"
+  done
+fi
+ifup --all
