@@ -40,7 +40,7 @@ bench: setup ## how long things take here (QUICK=1: a short form); writes docs/p
 	@tests/bench/bench.sh $(if $(QUICK),--quick)
 
 bench-vagrant: setup ## the same against Vagrant, which it installs
-	@packaging/vagrant-setup.sh && tests/bench/bench.sh $(if $(QUICK),--quick)
+	@packaging/extra.sh 'bench (20 MB to download)' vagrant vagrant-libvirt dnsmasq-base gnuplot-nox && tests/bench/bench.sh $(if $(QUICK),--quick)
 
 bench-empty: setup ## adds what a CI runner with an empty cache needs to prove all labs; takes as long as they do
 	@tests/bench/bench.sh --empty

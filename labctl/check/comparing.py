@@ -1,0 +1,111 @@
+"""Figures of a comparison: samples of each measure in each kind, their median and spread, and the ratio to native. Pure."""
+
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from labctl.check.report import text_json
+from labctl.lab.comparison import Comparison, Kind, Measure
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """Where it was measured. `nesting`: who does the work of the processor for a machine inside a node."""
+
+    machine: str
+    accelerator: str
+    nesting: str
+    versions: Mapping[str, str]
+    date: str
+
+
+@dataclass
+class Figures:
+    """What was measured. `missing`: why there is no figure; `answers`: of the questions."""
+
+    comparison: Comparison
+    surroundings: Surroundings
+    samples: dict[tuple[str, str], list[float]] = field(default_factory=dict)  # (measure, kind) → in the measure's unit
+    missing: dict[tuple[str, str], str] = field(default_factory=dict)
+    answers: dict[tuple[str, str], str] = field(default_factory=dict)  # (question, kind) → what was printed
+    measures: tuple[Measure, ...] = ()
+    kinds: tuple[Kind, ...] = ()
+    quick: bool = False
+    seconds: float = 0.0
+
+    def median(self, measure: str, kind: str) -> float | None:
+        values = self.samples.get((measure, kind))
+        return statistics.median(values) if values else None
+
+    def spread(self, measure: str, kind: str) -> tuple[float, float] | None:
+        """Least and greatest sample, where there is more than one."""
+        values = self.samples.get((measure, kind), [])
+        return (min(values), max(values)) if len(values) > 1 else None
+
+    def ratio(self, measure: str, kind: Kind) -> float | None:
+        """The median over that of the yardstick on the same node; None where either is missing, or zero."""
+        yardstick = self.comparison.yardstick_of(kind)
+        own, native = self.median(measure, kind.id), self.median(measure, yardstick.id) if yardstick else None
+        return own / native if own is not None and native else None
+
+    def why_missing(self, measure: str, kind: str) -> str:
+        return self.missing.get((measure, kind), "not run")
+
+    def published(self, measure: str, kind: str) -> float | None:
+        return next((one.ratio for one in self.comparison.published if (one.measure, one.kind) == (measure, kind)), None)
+
+
+def in_words(value: float) -> str:
+    """Three digits that count: `0.98`, `12.3`, `1,240`."""
+    if value == 0:
+        return "0"
+    if abs(value) >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
+
+
+def figures_json(figures: Figures) -> dict[str, object]:
+    """The whole run as data: every sample, and what is missing with its reason."""
+    around = figures.surroundings
+    return {
+        "machine": around.machine,
+        "accelerator": around.accelerator,
+        "nesting": around.nesting,
+        "versions": dict(around.versions),
+        "date": around.date,
+        "quick": figures.quick,
+        "seconds": round(figures.seconds, 1),
+        "kinds": [{"id": one.id, "title": text_json(one.title), "node": one.node, "yardstick": one.yardstick} for one in figures.kinds],
+        "measures": [
+            {
+                "id": measure.id,
+                "title": text_json(measure.title),
+                "unit": measure.unit,
+                "better": measure.better,
+                "tool": measure.tool,
+                "cells": [_cell(figures, measure, kind) for kind in figures.kinds],
+            }
+            for measure in figures.measures
+        ],
+        "questions": [
+            {
+                "id": question.id,
+                "title": text_json(question.title),
+                "answers": {kind.id: figures.answers.get((question.id, kind.id)) for kind in figures.kinds},
+            }
+            for question in figures.comparison.questions
+        ],
+    }
+
+
+def _cell(figures: Figures, measure: Measure, kind: Kind) -> dict[str, object]:
+    values: Sequence[float] = figures.samples.get((measure.id, kind.id), [])
+    ratio = figures.ratio(measure.id, kind)
+    return {
+        "kind": kind.id,
+        "median": figures.median(measure.id, kind.id),
+        "samples": list(values),
+        "ratio_to_native": None if ratio is None else round(ratio, 3),
+        "published_ratio": figures.published(measure.id, kind.id),
+        "missing": None if values else figures.why_missing(measure.id, kind.id),
+    }

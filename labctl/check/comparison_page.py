@@ -1,0 +1,185 @@
+"""The report of a comparison as a page: HTML for a browser, Markdown for documents, and the ratios as a picture (SVG).
+
+Owns what is said about figures beside the figures: what they are ratios to, and what nobody may conclude from emulated ones. The looks are
+`templates/compare/`.
+"""
+
+import math
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from labctl.check.comparing import Figures, in_words
+from labctl.lab import data
+from labctl.lab.comparison import Kind, Measure
+from labctl.lab.values import Text
+
+COLOURS = ("#666666", "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00")  # told apart by the colour-blind too (Okabe and Ito)
+LEAST, MOST = 0.01, 100.0  # of the picture's logarithmic scale
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One ratio in the picture: its place from 0 (LEAST) to 1 (MOST); `beyond` marks one that is cut."""
+
+    kind: str
+    colour: str
+    place: float
+    words: str
+    published: float | None
+
+
+def render_html(figures: Figures, language: str) -> str:
+    """A page of its own: no file beside it, no script, readable on a phone."""
+    picture = Markup(render_svg(figures, language))  # noqa: S704 - made here
+    return _render("page.html.j2", **_words(figures, language), picture=picture)
+
+
+def render_markdown(figures: Figures, language: str, picture: str) -> str:
+    """The same for a document; `picture` is the name of the SVG beside it."""
+    return _render("page.md.j2", **_words(figures, language), picture=picture)
+
+
+def render_svg(figures: Figures, language: str) -> str:
+    """Ratios to native on a logarithmic scale: to the right of 1 is more."""
+    rows = [
+        {"title": measure.title.in_language(language), "better": measure.better, "bars": bars}
+        for measure in figures.measures
+        if (bars := _bars(figures, measure, language))
+    ]
+    ticks = [(_place(value), f"{value:g}") for value in (0.01, 0.1, 1, 10, 100)]
+    return _render("ratios.svg.j2", rows=rows, ticks=ticks, one=_place(1.0), legend=_legend(figures, language), language=language)
+
+
+def _bars(figures: Figures, measure: Measure, language: str) -> list[Bar]:
+    bars = []
+    for kind, colour in zip(figures.kinds, COLOURS, strict=False):
+        ratio = figures.ratio(measure.id, kind)
+        if ratio is not None and ratio > 0 and not kind.yardstick:
+            published = figures.published(measure.id, kind.id)
+            bars.append(
+                Bar(
+                    kind.title.in_language(language),
+                    colour,
+                    _place(ratio),
+                    ratio_words(ratio),
+                    None if published is None else _place(published),
+                )
+            )
+    return bars
+
+
+def _legend(figures: Figures, language: str) -> list[tuple[str, str]]:
+    return [
+        (kind.title.in_language(language), colour) for kind, colour in zip(figures.kinds, COLOURS, strict=False) if not kind.yardstick
+    ]  # fmt: skip
+
+
+def _place(ratio: float) -> float:
+    bounded = min(max(ratio, LEAST), MOST)
+    return math.log(bounded / LEAST) / math.log(MOST / LEAST)
+
+
+def ratio_words(ratio: float) -> str:
+    return f"×{in_words(ratio)}"
+
+
+def cell_words(figures: Figures, measure: Measure, kind: Kind) -> str:
+    """`20.1 s ×21`, or why there is nothing."""
+    median = figures.median(measure.id, kind.id)
+    if median is None:
+        return figures.why_missing(measure.id, kind.id)
+    ratio = None if kind.yardstick else figures.ratio(measure.id, kind)
+    return in_words(median) + (f" {ratio_words(ratio)}" if ratio is not None else "")
+
+
+def caution(figures: Figures) -> Text:
+    """What nobody may conclude from these figures."""
+    if figures.surroundings.accelerator == "kvm":
+        return Text(
+            en="The nodes run under KVM, so a machine within them is nested: it costs more than one on bare metal.",
+            ja="ノードは KVM の上で動いている。その中の仮想マシンは入れ子（ネスト）になるので、実機の上より遅い。",
+        )
+    return Text(
+        en=(
+            "The nodes themselves are emulated. A guest's own memory accesses and every change into it and out of it are emulated too, "
+            "which a processor does in hardware: columns of machines are slower here than on any real host. What this run says about "
+            "hosted and hypervisor virtualisation is the order of things and whose kernel it is, not what they cost; the published "
+            "ratios say that."
+        ),
+        ja=(
+            "ノードそのものがエミュレーションで動いている。ゲストのメモリーアクセスや、ゲストとの切り替えは、本来は CPU がハードウェアで"
+            "行うものだが、ここではそれもエミュレーションになる。そのため、仮想マシンの列は、どんな実機よりも遅い。この結果から言えるのは、"
+            "起動の順序やカーネルの持ち主であって、ホスト型やハイパーバイザー型のコストではない。コストは、文献の比を見ること。"
+        ),
+    )
+
+
+def _words(figures: Figures, language: str) -> dict[str, Any]:
+    """What the templates are filled with; every text is in the language."""
+    around = figures.surroundings
+    rows = []
+    for measure in figures.measures:
+        cells = []
+        for kind in figures.kinds:
+            spread = figures.spread(measure.id, kind.id)
+            ratio = None if kind.yardstick else figures.ratio(measure.id, kind)
+            median = figures.median(measure.id, kind.id)
+            published = figures.published(measure.id, kind.id)
+            cells.append(
+                {
+                    "value": "" if median is None else in_words(median),
+                    "ratio": "" if ratio is None else ratio_words(ratio),
+                    "spread": "" if spread is None else f"{in_words(spread[0])} – {in_words(spread[1])}",
+                    "runs": len(figures.samples.get((measure.id, kind.id), [])),
+                    "missing": "" if median is not None else figures.why_missing(measure.id, kind.id),
+                    "published": "" if published is None else ratio_words(published),
+                }
+            )
+        rows.append(
+            {
+                "title": measure.title.in_language(language),
+                "unit": measure.unit,
+                "better": measure.better,
+                "tool": measure.tool,
+                "cells": cells,
+            }
+        )
+    questions = [
+        {
+            "title": question.title.in_language(language),
+            "answers": [figures.answers.get((question.id, kind.id), "–") for kind in figures.kinds],
+        }
+        for question in figures.comparison.questions
+        if any((question.id, kind.id) in figures.answers for kind in figures.kinds)
+    ]
+    return {
+        "language": language,
+        "ja": language == "ja",
+        "kinds": [{"title": kind.title.in_language(language), "says": kind.says.in_language(language)} for kind in figures.kinds],
+        "rows": rows,
+        "questions": questions,
+        "around": around,
+        "quick": figures.quick,
+        "minutes": round(figures.seconds / 60, 1),
+        "caution": caution(figures).in_language(language),
+        "remarks": [text.in_language(language) for text in figures.comparison.remarks],
+        "source": figures.comparison.source.in_language(language),
+        "has_published": any(figures.published(measure.id, kind.id) for measure in figures.measures for kind in figures.kinds),
+    }
+
+
+@cache
+def _environment(directory: Path) -> Environment:
+    return Environment(
+        loader=FileSystemLoader(directory), autoescape=lambda name: not str(name).endswith(".md.j2"), undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
+    )  # fmt: skip
+
+
+def _render(name: str, **words: Any) -> str:
+    return _environment(data.TEMPLATES / "compare").get_template(name).render(**words)

@@ -1,0 +1,126 @@
+"""Figures of a comparison, and the report: ratios, what is missing, and that no page lets emulation speak for a processor."""
+
+import xml.etree.ElementTree as ElementTree
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+
+from labctl.check.comparing import Figures, Surroundings, figures_json, in_words
+from labctl.check.comparison_page import cell_words, render_html, render_markdown, render_svg
+from labctl.lab.comparison import Comparison
+
+COMPARISON = Comparison.model_validate(
+    {
+        "start": "start",
+        "kinds": [
+            {"id": "native", "title": "native", "says": "a process", "node": "one", "yardstick": True},
+            {"id": "hosted", "title": {"en": "hosted", "ja": "ホスト型"}, "says": "a machine", "node": "one"},
+            {"id": "xen", "title": "<xen>", "says": "a domain", "node": "two"},
+        ],
+        "measures": [
+            {"id": "start", "title": "start", "unit": "s", "better": "less", "tool": "nginx", "node": "x"},
+            {"id": "cpu", "title": "CPU", "unit": "events/s", "better": "more", "tool": "sysbench", "inside": "x"},
+        ],
+        "questions": [{"id": "kernel", "title": "whose kernel", "inside": "uname"}],
+        "source": "a paper",
+        "published": [{"measure": "cpu", "kind": "hosted", "ratio": 0.98, "says": "Linpack"}],
+    }
+)
+
+
+def figures(accelerator: str = "tcg") -> Figures:
+    made = Figures(COMPARISON, Surroundings("a machine", accelerator, "nested", {"kernel of one": "6.1"}, "2026-01-31"))
+    made.kinds, made.measures = COMPARISON.kinds, COMPARISON.measures
+    made.samples = {
+        ("start", "native"): [1.0, 2.0, 9.0],
+        ("start", "hosted"): [20.0],
+        ("cpu", "native"): [500.0],
+        ("cpu", "hosted"): [125.0],
+    }
+    made.samples[("cpu", "xen")] = [100.0]
+    made.missing = {("start", "xen"): "not run: the time was up"}
+    made.answers = {("kernel", "hosted"): "Linux <6.1>\nits own"}
+    return made
+
+
+def test_a_ratio_is_of_medians_and_to_native_on_the_same_node() -> None:
+    made = figures()
+    assert made.ratio("start", COMPARISON.kinds[1]) == pytest.approx(10)
+    assert made.spread("start", "native") == (1.0, 9.0)
+    assert made.spread("start", "hosted") is None
+    assert made.ratio("cpu", COMPARISON.kinds[2]) is None, "there is no yardstick on its node"
+
+
+def test_no_ratio_to_nothing() -> None:
+    made = figures()
+    made.samples["start", "native"] = [0.0]
+    assert made.ratio("start", COMPARISON.kinds[1]) is None
+
+
+@pytest.mark.parametrize(("value", "words"), [(0, "0"), (0.984, "0.98"), (12.34, "12.3"), (1240.4, "1,240"), (-3.0, "-3.00")])
+def test_three_digits_that_count(value: float, words: str) -> None:
+    assert in_words(value) == words
+
+
+def test_a_cell_says_its_figure_or_why_there_is_none() -> None:
+    made = figures()
+    start, _ = COMPARISON.measures
+    native, hosted, xen = COMPARISON.kinds
+    assert cell_words(made, start, native) == "2.00"
+    assert cell_words(made, start, hosted) == "20.0 ×10.0"
+    assert cell_words(made, start, xen) == "not run: the time was up"
+
+
+def test_data_has_every_sample_and_every_reason() -> None:
+    measures: Any = figures_json(figures())["measures"]
+    start, cpu = measures
+    assert [cell["samples"] for cell in start["cells"]] == [[1.0, 2.0, 9.0], [20.0], []]
+    assert start["cells"][2]["missing"] == "not run: the time was up"
+    assert cpu["cells"][1]["published_ratio"] == 0.98
+
+
+def test_the_picture_is_well_formed_and_shows_what_was_measured_and_what_was_published() -> None:
+    root = ElementTree.fromstring(render_svg(figures(), "en"))
+    space = "{http://www.w3.org/2000/svg}"
+    assert [one.text for one in root.iter(f"{space}title")] == ["hosted: ×10.0", "hosted: ×0.25"]
+    assert len(list(root.iter(f"{space}circle"))) == 1
+
+
+class Tags(HTMLParser):
+    """Whether all that opens closes, in order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: object) -> None:
+        if tag not in ("meta", "br", "rect", "line", "circle"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in ("rect", "line", "circle"):
+            assert self.open.pop() == tag
+
+
+@pytest.mark.parametrize("language", ["en", "ja"])
+def test_the_page_is_whole_and_escapes_what_guests_printed(language: str) -> None:
+    page = render_html(figures(), language)
+    tags = Tags()
+    tags.feed(page)
+    assert tags.open == []
+    assert "Linux &lt;6.1&gt;" in page
+    assert "<xen>" not in page
+    assert "<script" not in page
+
+
+@pytest.mark.parametrize(("language", "word"), [("en", "are emulated"), ("ja", "エミュレーションで動いている")])
+def test_a_page_of_an_emulated_run_says_what_it_cannot_say(language: str, word: str) -> None:
+    assert word in render_html(figures("tcg"), language)
+    assert word not in render_html(figures("kvm"), language)
+    assert word in render_markdown(figures("tcg"), language, "ratios.svg")
+
+
+def test_each_row_of_the_markdown_has_a_cell_for_each_kind() -> None:
+    table = [line for line in render_markdown(figures(), "en", "ratios.svg").splitlines() if line.startswith("|")]
+    assert {line.count("|") for line in table} == {5}
