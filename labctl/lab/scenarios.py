@@ -131,7 +131,7 @@ class ScenarioEntry(Strict):
 
     says: Words | None = Field(default=None, description="what happens, in one sentence")
     probes: Annotated[dict[Name, Probe], BeforeValidator(as_probes, json_schema_input_type=Probe | dict[Name, Probe])] = Field(
-        min_length=1, validation_alias=AliasChoices("probe", "probes"), description="one probe, or several by name"
+        min_length=1, validation_alias=AliasChoices("probe"), description="one probe, or several by name"
     )
     timeline: tuple[MomentEntry, ...] = Field(
         min_length=1, description="`5s cut r1:eth1`, `20s restore r1:eth1`, … `30s end`; cables and links left changed are put back"
