@@ -128,6 +128,8 @@ class Run:
                 if not self._sample(self._start, kind):
                     return self._all_missing(kind, self.figures.why_missing(self._start.id, kind.id))
                 for measure in self._others:
+                    if measure.once and number > 1:
+                        continue
                     if kind.id in measure.not_for:
                         self.figures.missing[measure.id, kind.id] = "says nothing here"
                     elif self._is_late():
