@@ -1,10 +1,12 @@
 """Figures of a comparison: samples of each measure in each kind, their median and spread, and the ratio to native. Pure."""
 
+import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from labctl.check.report import text_json
+from labctl.check.texts import first_match
 from labctl.lab.comparison import Comparison, Kind, Measure
 
 
@@ -42,6 +44,10 @@ class Figures:
         values = self.samples.get((measure, kind), [])
         return (min(values), max(values)) if len(values) > 1 else None
 
+    def ratio_to_other(self, measure: str, kind: Kind) -> float | None:
+        """As `ratio`, and None for the yardstick itself: what a reader is shown."""
+        return None if kind.yardstick else self.ratio(measure, kind)
+
     def ratio(self, measure: str, kind: Kind) -> float | None:
         """The median over that of the yardstick on the same node; None where either is missing, or zero."""
         yardstick = self.comparison.yardstick_of(kind)
@@ -53,6 +59,18 @@ class Figures:
 
     def published(self, measure: str, kind: str) -> float | None:
         return next((one.ratio for one in self.comparison.published if (one.measure, one.kind) == (measure, kind)), None)
+
+
+def figure_in(pattern: str, text: str) -> float:
+    """The figure that a measure's expression finds in what was printed; ValueError, with the last words, where there is none."""
+    found = first_match(pattern, text)
+    try:
+        value = float((found[1] or "").replace(",", "")) if found else math.nan
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise ValueError((text.strip().splitlines() or ["nothing was printed"])[-1])
+    return value
 
 
 def in_words(value: float) -> str:

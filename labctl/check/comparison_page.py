@@ -24,7 +24,7 @@ LEAST, MOST = 0.01, 100.0  # of the picture's logarithmic scale
 
 @dataclass(frozen=True)
 class Bar:
-    """One ratio in the picture: its place from 0 (LEAST) to 1 (MOST); `beyond` marks one that is cut."""
+    """One ratio in the picture: its place from 0 (LEAST) to 1 (MOST)."""
 
     kind: str
     colour: str
@@ -52,14 +52,14 @@ def render_svg(figures: Figures, language: str) -> str:
         if (bars := _bars(figures, measure, language))
     ]
     ticks = [(_place(value), f"{value:g}") for value in (0.01, 0.1, 1, 10, 100)]
-    return _render("ratios.svg.j2", rows=rows, ticks=ticks, one=_place(1.0), legend=_legend(figures, language), language=language)
+    return _render("ratios.svg.j2", rows=rows, ticks=ticks, legend=_legend(figures, language), language=language)
 
 
 def _bars(figures: Figures, measure: Measure, language: str) -> list[Bar]:
     bars = []
     for kind, colour in zip(figures.kinds, COLOURS, strict=False):
-        ratio = figures.ratio(measure.id, kind)
-        if ratio is not None and ratio > 0 and not kind.yardstick:
+        ratio = figures.ratio_to_other(measure.id, kind)
+        if ratio is not None and ratio > 0:
             published = figures.published(measure.id, kind.id)
             bars.append(
                 Bar(
@@ -93,7 +93,7 @@ def cell_words(figures: Figures, measure: Measure, kind: Kind) -> str:
     median = figures.median(measure.id, kind.id)
     if median is None:
         return figures.why_missing(measure.id, kind.id)
-    ratio = None if kind.yardstick else figures.ratio(measure.id, kind)
+    ratio = figures.ratio_to_other(measure.id, kind)
     return in_words(median) + (f" {ratio_words(ratio)}" if ratio is not None else "")
 
 
@@ -127,7 +127,7 @@ def _words(figures: Figures, language: str) -> dict[str, Any]:
         cells = []
         for kind in figures.kinds:
             spread = figures.spread(measure.id, kind.id)
-            ratio = None if kind.yardstick else figures.ratio(measure.id, kind)
+            ratio = figures.ratio_to_other(measure.id, kind)
             median = figures.median(measure.id, kind.id)
             published = figures.published(measure.id, kind.id)
             cells.append(
@@ -144,7 +144,6 @@ def _words(figures: Figures, language: str) -> dict[str, Any]:
             {
                 "title": measure.title.in_language(language),
                 "unit": measure.unit,
-                "better": measure.better,
                 "tool": measure.tool,
                 "cells": cells,
             }

@@ -32,7 +32,7 @@ def unmet(expect: TextExpectations, text: str) -> list[Text]:
         complaints.append(both("the text is another", "出力が違う"))
     complaints += [_piece(piece, "not there", "ない") for piece in pieces(expect.contains) if piece not in text]
     complaints += [_piece(piece, "there", "ある") for piece in pieces(expect.lacks) if piece in text]
-    if expect.matches is not None and not _found(_pattern(expect.matches), text):
+    if expect.matches is not None and first_match(expect.matches, text) is None:
         complaints.append(both("the expression is not found", "正規表現に合うところがない"))
     if expect.rows is not None and not holds(expect.rows, found := rows(text)):
         complaints.append(both(f"rows: {found}", f"行数: {found}"))
@@ -118,13 +118,14 @@ class _TooLong(Exception):
     pass
 
 
-def _found(pattern: re.Pattern[str], text: str) -> bool:
-    """Whether it is found; ValueError after SEARCH_S, since a stranger's expression may take longer than the world is old.
+def first_match(expression: str, text: str) -> re.Match[str] | None:
+    """Where a lab's expression is found; ValueError after SEARCH_S, since a stranger's may take longer than the world is old.
 
     A signal ends it, which only the main thread gets: there all texts are judged (wires, which are not, know no expressions).
     """
+    pattern = _pattern(expression)
     if threading.current_thread() is not threading.main_thread():
-        return pattern.search(text) is not None
+        return pattern.search(text)
 
     def stop(number: int, frame: FrameType | None) -> NoReturn:
         raise _TooLong
@@ -132,7 +133,7 @@ def _found(pattern: re.Pattern[str], text: str) -> bool:
     before = signal.signal(signal.SIGALRM, stop)
     signal.setitimer(signal.ITIMER_REAL, SEARCH_S)
     try:
-        return pattern.search(text) is not None
+        return pattern.search(text)
     except _TooLong:
         raise ValueError(f"`{one_line(pattern.pattern, 80)}` takes longer than {SEARCH_S:g} s on this text") from None
     finally:

@@ -4,7 +4,7 @@ import os
 import signal
 from types import FrameType
 
-INTERRUPTED_BY = 128  # and the signal's number, as shells have it
+INTERRUPTED_BY = 128  # and the signal's number: the exit status of what a signal has ended, as shells have it
 
 
 def main() -> None:

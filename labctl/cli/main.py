@@ -9,9 +9,9 @@ from types import FrameType
 
 from labctl.cli import checkpoints, compare, desk, images, inside, labs, lesson, lifecycle, machine, prove, scenario, tinkering, wires
 from labctl.cli.app import app
+from labctl.cli.entry import INTERRUPTED_BY
 from labctl.cli.failures import Terminated
 
-INTERRUPTED_BY = 128  # and the signal's number: the exit status of what a signal has ended, as shells have it
 FAMILIES = (labs, lifecycle, checkpoints, inside, wires, tinkering, lesson, desk, scenario, compare, prove, machine, images)
 
 

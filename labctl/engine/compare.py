@@ -4,30 +4,32 @@ Owns the order (every kind once, then the next round, so that an early end leave
 a figure could not be had. What is measured, and how, stands beside the lab: `lab/comparison.py`.
 """
 
-import platform
-import re
+import os
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
-from labctl.check.comparing import Figures, Surroundings
+from labctl.check.comparing import Figures, Surroundings, figure_in
 from labctl.engine import at_work
 from labctl.engine.down import down
 from labctl.engine.events import Event, Reporter, step
+from labctl.engine.images import processor
 from labctl.engine.instances import list_instances
-from labctl.engine.running import RunningLab
+from labctl.engine.under_test import LabUnderTest
 from labctl.engine.up import UpOptions, up
-from labctl.errors import LabError, StepError, UsageError
+from labctl.errors import LabError, StepError, TimedOut, UsageError
 from labctl.lab.comparison import Comparison, Kind, Measure, Question, load_comparison
 from labctl.lab.load import load_lab
 from labctl.lab.values import seconds_of
 from labctl.lab.words import meant
 
-STOP_S, NEEDS_S = 60.0, 30.0
+STOP_S, NEEDS_S, ANSWER_S = 60.0, 30.0, 30.0
 OUT_OF_TIME = "not run: the time was up"
 INSIDE = "vehicle $KIND run"
 PACKAGES = ("docker.io", "qemu-system-x86", "xen-hypervisor-4.17-amd64")  # whose versions a report names
+Chosen = TypeVar("Chosen", Kind, Measure)
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ def compare(lab_file: Path, options: CompareOptions, report: Reporter) -> Figure
             down(record, report)
 
 
-def _chosen(wanted: Collection[str], known: tuple[Kind, ...] | tuple[Measure, ...], what: str) -> tuple:  # type: ignore[type-arg]
+def _chosen(wanted: Collection[str], known: tuple[Chosen, ...], what: str) -> tuple[Chosen, ...]:
     for word in wanted:
         if word not in {one.id for one in known}:
             raise UsageError(f"no {what} `{word}`", hint=meant(word, [one.id for one in known]))
@@ -76,7 +78,7 @@ class Run:
         kinds: tuple[Kind, ...],
         measures: tuple[Measure, ...],
         options: CompareOptions,
-        target: RunningLab,
+        target: LabUnderTest,
         report: Reporter,
     ) -> None:
         self._options, self._target, self._report = options, target, report
@@ -136,11 +138,18 @@ class Run:
                         self.figures.missing.setdefault((measure.id, kind.id), OUT_OF_TIME)
                     else:
                         self._sample(measure, kind)
-                if number == 1:
+                if number == 1 and not self._options.quick:
                     self._ask(kind)
             finally:
-                self._target.run_on(kind.node, f"vehicle {kind.id} stop", timeout_s=STOP_S * self._target.time_scale)
+                self._stop(kind)
         return None
+
+    def _stop(self, kind: Kind) -> None:
+        """A kind that cannot be ended in time costs nobody the figures that are there."""
+        try:
+            self._target.run_on(kind.node, f"vehicle {kind.id} stop", timeout_s=STOP_S * self._target.time_scale)
+        except LabError as failed:
+            self._report(Event("warning", f"{kind.title.en}: {_reason(failed)}"))
 
     def _is_late(self) -> bool:
         return time.monotonic() - self._began > self._options.budget_s
@@ -149,33 +158,29 @@ class Run:
         """One figure more, or the reason why there is none."""
         try:
             text = self._printed(measure, kind, seconds_of(measure.within))
-            found = re.search(measure.pattern, text, re.MULTILINE)
-            if found is None:
-                raise StepError(f"{measure.id}: no figure", why=(text.strip().splitlines() or ["nothing was printed"])[-1][:120])
-            self.figures.samples.setdefault((measure.id, kind.id), []).append(float(found[1].replace(",", "")))
+            self.figures.samples.setdefault((measure.id, kind.id), []).append(figure_in(measure.pattern, text))
             return True
-        except LabError as failed:
-            why = failed.why.splitlines()[0] if failed.why else failed.what
-            self.figures.missing[measure.id, kind.id] = why[:160]
-            self._report(Event("warning", f"{kind.title.en}: {measure.title.en}: {why[:160]}"))
+        except (LabError, ValueError) as failed:
+            self.figures.missing[measure.id, kind.id] = why = _reason(failed)
+            self._report(Event("warning", f"{kind.title.en}: {measure.title.en}: {why}"))
             return False
 
     def _ask(self, kind: Kind) -> None:
         for question in self.figures.comparison.questions:
-            if kind.id in question.not_for or self._options.quick:
+            if kind.id in question.not_for:
                 continue
             try:
-                self.figures.answers[question.id, kind.id] = self._printed(question, kind, 30.0).strip()
+                self.figures.answers[question.id, kind.id] = self._printed(question, kind, ANSWER_S).strip()
             except LabError as failed:
-                self.figures.answers[question.id, kind.id] = failed.why.splitlines()[0] if failed.why else failed.what
+                self.figures.answers[question.id, kind.id] = _reason(failed)
 
     def _printed(self, asked: Measure | Question, kind: Kind, within_s: float) -> str:
         """What the command prints; `StepError` with its last words if its status is not 0."""
         command = asked.node if asked.node is not None else f"{INSIDE} <<'END-OF-COMMAND'\n{asked.inside}\nEND-OF-COMMAND"
         done = self._target.run_on(kind.node, _script(kind, command), timeout_s=within_s * self._target.time_scale)
-        words = done.text + (done.stderr.decode(errors="replace") if done.status else "")
         if done.status:
-            raise StepError(f"{asked.id}: status {done.status}", why=(words.strip().splitlines() or ["no word"])[-1][:160])
+            words = (done.text + done.stderr.decode(errors="replace")).strip().splitlines()
+            raise StepError(f"{asked.id}: status {done.status}", why=words[-1] if words else "")
         return done.text
 
 
@@ -183,22 +188,22 @@ def _script(kind: Kind, command: str) -> str:
     return f"export KIND={kind.id}\n{command}"
 
 
-def _surroundings(target: RunningLab) -> Surroundings:
-    nodes: Mapping[str, str] = {node.name: node.role.name for node in target.lab.nodes}
+def _reason(failed: Exception) -> str:
+    """Why there is no figure, in one line. Of a command that took too long the reason is that, not its text."""
+    words = failed.why if isinstance(failed, LabError) and failed.why and not isinstance(failed, TimedOut) else ""
+    return (words or getattr(failed, "what", "") or str(failed)).splitlines()[0][:160]
+
+
+def _surroundings(target: LabUnderTest) -> Surroundings:
     asked = (
         "uname -r\n" + "".join(f"dpkg-query -W -f '${{Package}} ${{Version}}\\n' {package} 2>/dev/null\n" for package in PACKAGES) + "true"
     )
     versions: dict[str, str] = {}
-    for name in nodes:
+    for name in (node.name for node in target.lab.nodes):
         lines = target.run_on(name, asked, timeout_s=NEEDS_S * target.time_scale).text.splitlines()
         versions |= {f"kernel of {name}": lines[0] if lines else "unknown"}
         versions |= {package: version for package, _, version in (line.partition(" ") for line in lines[1:])}
     emulated = target.accelerator != "kvm"
     nesting = "software emulation within software emulation" if emulated else "nested KVM, by the host's processor"
-    return Surroundings(_processor(), target.accelerator, nesting, versions, time.strftime("%Y-%m-%d"))
-
-
-def _processor() -> str:
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return f"{names[0] if names else platform.machine()}, {len(names) or 1} cores"
+    machine = f"{processor()}, {os.cpu_count()} cores"
+    return Surroundings(machine, target.accelerator, nesting, versions, time.strftime("%Y-%m-%d"))

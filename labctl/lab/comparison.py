@@ -12,10 +12,10 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from labctl.errors import UsageError
-from labctl.lab.faults import Faults, load_error, shown
+from labctl.lab.faults import Faults, load_error
+from labctl.lab.load import read_file
 from labctl.lab.read_model import read_model
 from labctl.lab.values import Command, Duration, Flag, Name, Number, Strict, Words
-from labctl.lab.yaml12 import parse_yaml
 
 COMPARISON_FILE = "comparison.yaml"
 
@@ -56,7 +56,7 @@ class Measure(Strict):
     tool: str = Field(description="the program that measures")
     node: Command | None = Field(default=None, description="command on the node; its output is the figure")
     inside: Command | None = Field(default=None, description="command inside the kind")
-    pattern: Pattern = Field(default=r"([0-9.eE+-]+)\s*$", description="regular expression whose group is the figure")
+    pattern: Pattern = Field(default=r"(-?[0-9]+(?:[.][0-9]+)?)\s*$", description="regular expression whose group is the figure")
     not_for: tuple[Name, ...] = Field(default=(), description="kinds for which it says nothing")
     quick: Flag = Field(default=False, description="a measure of the short run")
     once: Flag = Field(default=False, description="a measure of the first round only: for what takes long and does not vary")
@@ -97,9 +97,6 @@ class Comparison(Strict):
     def yardstick_of(self, kind: Kind) -> Kind | None:
         return next((one for one in self.kinds if one.yardstick and one.node == kind.node), None)
 
-    def first_yardstick(self) -> Kind | None:
-        return next((one for one in self.kinds if one.yardstick), None)
-
 
 def load_comparison(lab_file: Path) -> Comparison:
     """The comparison beside this lab file: UsageError if there is none, LoadError with every fault."""
@@ -108,11 +105,7 @@ def load_comparison(lab_file: Path) -> Comparison:
         raise UsageError(
             f"lab {lab_file.parent.name} has nothing to compare", why=f"no {COMPARISON_FILE} beside its lab file", hint="labctl compare"
         )
-    tree, found = parse_yaml(file.read_bytes(), shown(file))
-    if tree is None:
-        raise load_error(shown(file), found)
-    faults = Faults(shown(file), tree)
-    faults.take(found)
+    faults = read_file(file)
     model = read_model(Comparison, faults, {})
     if model is not None:
         _check(model, faults)

@@ -58,7 +58,7 @@ def find_lab(word: str) -> Path:
 
 def load_lab(file: Path, *, variant: str = "default") -> Lab:
     """The lab in `file`, in one of its variants. LoadError with every fault; UsageError for a variant that it does not have."""
-    faults = _read(file)
+    faults = read_file(file)
     write_out_loops(faults)
     keys = _node_keys(faults.tree)
     model = read_model(LabFile, faults, _stand_ins())
@@ -72,7 +72,8 @@ def load_lab(file: Path, *, variant: str = "default") -> Lab:
     return with_digest(lab)
 
 
-def _read(file: Path) -> Faults:
+def read_file(file: Path) -> Faults:
+    """The tree of a YAML file with the faults found so far; LoadError where it cannot be read at all."""
     name = shown(file)
     try:
         with file.open("rb") as stream:

@@ -45,6 +45,14 @@ def test_each_kind_was_started_and_measured(run: tuple[Any, Path]) -> None:
     assert cell(data, "start", "emulated")["missing"] == "not in the short run"
 
 
+def test_the_document_has_a_row_for_each_measure_and_its_plot_beside_it(run: tuple[Any, Path]) -> None:
+    data, place = run
+    rows = [line for line in (place / "en.md").read_text().splitlines() if line.startswith("| ") and "×" in line]
+    assert len(rows) == len(data["measures"])
+    assert "(en.svg)" in (place / "en.md").read_text()
+    assert (place / "en.svg").read_text().startswith("<svg")
+
+
 def test_a_machine_brings_an_os_and_a_container_does_not(run: tuple[Any, Path]) -> None:
     """Ratios that no speed of a machine turns round: a kernel must boot, and must lie in memory."""
     data, _ = run

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from labctl.check.comparing import Figures, Surroundings, figures_json, in_words
+from labctl.check.comparing import Figures, Surroundings, figure_in, figures_json, in_words
 from labctl.check.comparison_page import cell_words, render_html, render_markdown, render_svg
-from labctl.lab.comparison import Comparison
+from labctl.lab.comparison import Comparison, Measure
 
 COMPARISON = Comparison.model_validate(
     {
@@ -27,6 +27,7 @@ COMPARISON = Comparison.model_validate(
         "published": [{"measure": "cpu", "kind": "hosted", "ratio": 0.98, "says": "Linpack"}],
     }
 )
+DEFAULT = Measure.model_fields["pattern"].default
 
 
 def figures(accelerator: str = "tcg") -> Figures:
@@ -50,6 +51,36 @@ def test_a_ratio_is_of_medians_and_to_native_on_the_same_node() -> None:
     assert made.spread("start", "native") == (1.0, 9.0)
     assert made.spread("start", "hosted") is None
     assert made.ratio("cpu", COMPARISON.kinds[2]) is None, "there is no yardstick on its node"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text", "figure"),
+    [
+        (DEFAULT, "12.5\n", 12.5),
+        (DEFAULT, "-3", -3.0),
+        (DEFAULT, "starting\n7 MiB, 1.20\n", 1.2),
+        (r"per second: ([0-9,.]+)", "x\nper second: 1,240.5 (mean)", 1240.5),
+        (r"^sha256\s+([0-9.]+)k", "type 16384 bytes\nsha256   48861.45k\n", 48861.45),
+    ],
+)
+def test_a_figure_is_found_in_what_a_tool_prints(pattern: str, text: str, figure: float) -> None:
+    assert figure_in(pattern, text) == figure
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text", "why"),
+    [
+        (DEFAULT, "", "nothing was printed"),
+        (DEFAULT, "all done\n", "all done"),
+        ("(.*)", "nan", "nan"),
+        ("(.*)", "1e999", "1e999"),
+        ("(x)?y", "y", "y"),
+        ("(a+)+$", "a" * 40 + "b", "takes longer than"),
+    ],
+)
+def test_what_is_no_figure_is_an_error_that_says_what_was_printed(pattern: str, text: str, why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        figure_in(pattern, text)
 
 
 def test_no_ratio_to_nothing() -> None:
@@ -124,3 +155,4 @@ def test_a_page_of_an_emulated_run_says_what_it_cannot_say(language: str, word: 
 def test_each_row_of_the_markdown_has_a_cell_for_each_kind() -> None:
     table = [line for line in render_markdown(figures(), "en", "ratios.svg").splitlines() if line.startswith("|")]
     assert {line.count("|") for line in table} == {5}
+    assert "Linux &lt;6.1&gt;; its own" in table[-1], "what a guest printed is neither markup nor a line of its own"

@@ -7,6 +7,7 @@ import pytest
 from labctl.errors import LoadError, UsageError
 from labctl.lab.comparison import load_comparison
 from labctl.lab.load import find_lab, load_lab
+from labctl.lab.yaml12 import MAX_BYTES
 
 GOOD = """
 start: start
@@ -73,6 +74,7 @@ def test_what_is_wrong_is_told_with_its_place(tmp_path: Path, change: tuple[str,
     assert complaint in load(tmp_path, GOOD.replace(*change))
 
 
-def test_an_empty_file_is_no_traceback(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_read_is_no_traceback(tmp_path: Path) -> None:
+    assert load(tmp_path, "#" * (MAX_BYTES + 1)) != ""
     assert load(tmp_path, "") != ""
     assert load(tmp_path, "- a\n- b\n") != ""
