@@ -1,4 +1,5 @@
-"""Which image layers a lab's nodes stand on, and that they are there: base ← the role's packages ← the node's own ← its files and commands.
+"""Which image layers a lab's nodes stand on, and that they are there: base ← the role's packages ← the node's own ←
+those of another architecture ← its files and commands.
 
 Owns that chain, the order of builds (what does not depend on each other at once), what uses which layer, and the machine that is lent
 for a node's commands. How a layer is made and kept is `host/images`'s.
@@ -18,7 +19,7 @@ from labctl.engine.events import Event, Reporter, step
 from labctl.engine.instances import InstanceRecord, list_instances
 from labctl.errors import StepError
 from labctl.host.accelerator import cached_accelerator
-from labctl.host.image_recipe import LayerFile, MachineRecipe, PackageRecipe
+from labctl.host.image_recipe import LayerFile, MachineRecipe, NodeRecipe, PackageRecipe, UnpackRecipe
 from labctl.host.image_tools import interrupt_builds
 from labctl.host.images import ImageStore, LayerFiles, Removed
 from labctl.host.locks import lock, use
@@ -28,7 +29,6 @@ from labctl.lab.data import TEMPLATES
 from labctl.lab.load import load_role, role_names
 from labctl.lab.topology import Lab, Node
 
-Recipe = PackageRecipe | MachineRecipe
 NO_BASE = "0" * 64  # stands for the base image's digest where there is none yet
 WAIT_S, REMOVE_WAIT_S = 60.0, 5.0
 MACHINE_MIB, MACHINE_CPUS = 512, 1
@@ -41,22 +41,25 @@ def image_store() -> ImageStore:
     return ImageStore(images_directory(), TEMPLATES / "base", extra_images_directory())
 
 
-def recipes_of(node: Node, base: str, base_packages: Collection[str]) -> tuple[Recipe, ...]:
+def recipes_of(node: Node, base: str, base_packages: Collection[str]) -> tuple[NodeRecipe, ...]:
     """The layers of a node above the base image, each the parent of the next; none where the base holds all it needs. Pure."""
-    recipes: list[Recipe] = []
+    recipes: list[NodeRecipe] = []
     below, there = base, set(base_packages)
     for packages in (node.role.file.packages, node.packages):
         if new := tuple(sorted(set(packages) - there)):
             recipes.append(PackageRecipe(below, new))
             below = recipes[-1].digest
             there |= set(new)
+    for tree in node.unpack:
+        recipes.append(UnpackRecipe(below, tree.directory, tree.architecture, tree.packages))
+        below = recipes[-1].digest
     baked = tuple(LayerFile(file.path, file.content, file.mode) for file in node.files if not file.template)
     if baked or node.run:
         recipes.append(MachineRecipe(below, baked, node.run))
     return tuple(recipes)
 
 
-def recipes_for(lab: Lab, store: ImageStore, base: str) -> dict[str, tuple[Recipe, ...]]:
+def recipes_for(lab: Lab, store: ImageStore, base: str) -> dict[str, tuple[NodeRecipe, ...]]:
     packages = store.base_packages()
     return {node.name: recipes_of(node, base, packages) for node in lab.nodes}
 
@@ -124,11 +127,11 @@ def missing_layers(lab: Lab) -> tuple[str, ...]:
     return (*(() if base else ("the base image",)), *titles.values())
 
 
-def _chains(lab: Lab, store: ImageStore, base: LayerFiles | None) -> dict[str, tuple[Recipe, ...]]:
+def _chains(lab: Lab, store: ImageStore, base: LayerFiles | None) -> dict[str, tuple[NodeRecipe, ...]]:
     return recipes_for(lab, store, base.recipe if base else NO_BASE)
 
 
-def _layer_of(store: ImageStore, base: LayerFiles | None, recipes: Sequence[Recipe]) -> LayerFiles | None:
+def _layer_of(store: ImageStore, base: LayerFiles | None, recipes: Sequence[NodeRecipe]) -> LayerFiles | None:
     return store.find(recipes[-1].digest) if recipes else base
 
 
@@ -150,10 +153,10 @@ def _build_base(store: ImageStore, report: Reporter, *, fresh: bool) -> LayerFil
         return store.build_base(_teller(report), fresh=fresh)
 
 
-def _build_level(store: ImageStore, recipes: Sequence[Recipe], report: Reporter) -> None:
+def _build_level(store: ImageStore, recipes: Sequence[NodeRecipe], report: Reporter) -> None:
     """Make layers that do not depend on each other, as many at once as there are cores."""
 
-    def build(recipe: Recipe) -> None:
+    def build(recipe: NodeRecipe) -> None:
         with step(report, f"make image layer: {recipe.title}"):
             store.build(recipe, _teller(report), run_in_machine)
 

@@ -5,16 +5,15 @@ takes seconds where an emulated machine takes minutes, and Debian's packages are
 """
 
 import contextlib
-import shutil
-import tarfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from labctl.errors import CommandError, HostError, StepError
-from labctl.host.image_difference import Change, attributes_of, change_of, complaints_of, parse_paths, parse_removed, render_debugfs
+from labctl.errors import CommandError, HostError
+from labctl.host.image_difference import parse_paths, parse_removed
 from labctl.host.image_overlay import make_overlay
 from labctl.host.image_sources import apt_options, host_source_lines
 from labctl.host.image_tools import Tell, explained, run_as_root, tree_place
+from labctl.host.image_writing import write_tree
 from labctl.host.run import run
 
 INSTALL_S = 1800.0
@@ -119,35 +118,6 @@ def install(build: Path, packages: Sequence[str], size_bytes: int) -> None:
 
 
 def write_changes(build: Path, raw: Path) -> None:
-    """Write the changed files into the raw image, and have e2fsck(8) look at the result."""
-    content = build / "content"
-    content.mkdir()
-    commands = build / "commands"
-    before = parse_paths((build / "before.types").read_bytes())
-    removed = parse_removed((build / "removed").read_bytes())
-    commands.write_text(render_debugfs(before, removed, unpack_changes(build / "changes.tar", content)), errors="surrogateescape")
-    result = run(["debugfs", "-w", "-f", "commands", raw.name], timeout_s=INSTALL_S, cwd=build)
-    if complaints := complaints_of(result.stderr.decode(errors="replace")):
-        raise StepError("the packages' files could not be written into the image", why="; ".join(complaints[:5]))
-    run(["e2fsck", "-f", "-n", raw.name], timeout_s=INSTALL_S, cwd=build)
-    shutil.rmtree(content)
-    commands.unlink()
-
-
-def unpack_changes(archive: Path, content: Path) -> list[Change]:
-    """The changes in the tar; contents of files and attributes go to numbered files in `content`, named as debugfs finds them."""
-    changes = []
-    with tarfile.open(archive) as tar:
-        for number, member in enumerate(tar):
-            source = f"{content.name}/{number}"
-            attributes = {}
-            if member.isreg():
-                file = tar.extractfile(member)
-                assert file is not None, member.name
-                with (content / str(number)).open("wb") as target:
-                    shutil.copyfileobj(file, target, 1 << 20)
-            for order, (name, value) in enumerate(attributes_of(member).items()):
-                (content / f"{number}.{order}").write_bytes(value)
-                attributes[name] = f"{source}.{order}"
-            changes.append(change_of(member, source, attributes))
-    return changes
+    """Write what changed.tar, before.types and removed in `build` say into the raw image."""
+    before, removed = parse_paths((build / "before.types").read_bytes()), parse_removed((build / "removed").read_bytes())
+    write_tree(build, raw, build / "changes.tar", before, removed)

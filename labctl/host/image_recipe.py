@@ -1,6 +1,7 @@
 """What an image layer is made of, and the digest that finds it again. Pure.
 
-    BaseRecipe ← PackageRecipe ← MachineRecipe      Debian ← packages of a role or node ← a node's own files and commands
+    BaseRecipe ← PackageRecipe ← UnpackRecipe ← MachineRecipe
+    Debian ← packages of a role or node ← packages of another architecture ← a node's own files and commands
 
 A digest is the SHA-256 of the recipe as canonical JSON, the parent's digest within it. A base carries the moment it was made
 (`made`), since the package lists of that moment are part of it; `undated_digest` leaves it out, to find a base of any age.
@@ -74,6 +75,26 @@ class PackageRecipe(_Recipe):
 
 
 @dataclass(frozen=True)
+class UnpackRecipe(_Recipe):
+    """Debian packages of `architecture` and all they depend on, unpacked in `directory` of the layer `parent`; nothing of them is run."""
+
+    parent: str
+    directory: str
+    architecture: str
+    packages: tuple[str, ...]
+
+    @property
+    def title(self) -> str:
+        return title_of(self.as_data())
+
+    def as_data(self) -> dict[str, Any]:
+        return {
+            "kind": "unpack", "format": FORMAT, "parent": self.parent, "directory": self.directory, "architecture": self.architecture,
+            "packages": sorted(set(self.packages)),
+        }  # fmt: skip
+
+
+@dataclass(frozen=True)
 class LayerFile:
     """A file that a layer puts into the node: absolute path, final bytes, mode like 0o644."""
 
@@ -99,13 +120,14 @@ class MachineRecipe(_Recipe):
         return {"kind": "machine", "format": FORMAT, "parent": self.parent, "files": sorted(files), "run": list(self.run)}
 
 
-LayerRecipe = BaseRecipe | PackageRecipe | MachineRecipe
+NodeRecipe = PackageRecipe | UnpackRecipe | MachineRecipe  # what lies above a base
+LayerRecipe = BaseRecipe | NodeRecipe
 
 
 def parent_of(data: Mapping[str, Any]) -> str | None:
     """The parent's digest in a recipe's data; None for a base. `StepError` if it is no recipe of this format."""
     kind, parent = data.get("kind"), data.get("parent")
-    if data.get("format") != FORMAT or kind not in ("base", "packages", "machine"):
+    if data.get("format") != FORMAT or kind not in ("base", "packages", "unpack", "machine"):
         raise StepError("this image layer was made by another version of labctl", why=f"recipe {kind}, format {data.get('format')}")
     if kind == "base":
         return None
@@ -124,4 +146,6 @@ def title_of(data: Mapping[str, Any]) -> str:
         return f"base: Debian {data['suite']}, {data['made']}"
     if data["kind"] == "packages":
         return f"packages: {' '.join(data['packages'])}"
+    if data["kind"] == "unpack":
+        return f"unpacked in {data['directory']}: {' '.join(data['packages'])} ({data['architecture']})"
     return f"a node's own: {len(data['files'])} files, {len(data['run'])} commands"

@@ -233,7 +233,7 @@ class Store:
         return tuple(sorted(found, key=lambda layer: (self._depth(layer.record), layer.record.built)))
 
     def _depth(self, record: LayerRecord) -> int:
-        return {"base": 0, "packages": 1, "machine": 2}[str(record.recipe["kind"])]
+        return {"base": 0, "packages": 1, "unpack": 2, "machine": 3}[str(record.recipe["kind"])]
 
     def verify(self, digest: str, place: Path) -> tuple[str, ...]:
         """What is wrong with the contents of a layer in `place`, empty if all its files are as they were made."""

@@ -17,7 +17,7 @@ from labctl.host import image_archive
 from labctl.host.image_base import build_base, lines_of, make_kernel, now_stamp, read_base_recipe
 from labctl.host.image_machine import render_scripts
 from labctl.host.image_packages import build_packages
-from labctl.host.image_recipe import BaseRecipe, LayerRecipe, MachineRecipe, PackageRecipe
+from labctl.host.image_recipe import BaseRecipe, LayerRecipe, MachineRecipe, NodeRecipe, PackageRecipe, UnpackRecipe
 from labctl.host.image_store import (
     DISK,
     INITRD,
@@ -32,12 +32,14 @@ from labctl.host.image_store import (
     sha256_of,
 )
 from labctl.host.image_tools import Tell, no_room, remove_build, require_room
+from labctl.host.image_unpacking import build_unpacked
 from labctl.host.locks import lock
 from labctl.host.making import remove_whole
 from labctl.host.run import run
 
 __all__ = ["ImageStore", "LayerFiles", "Removed", "RunInMachine", "StoredLayer", "short"]
 WAIT_S = 3600.0
+UNPACK_MIB = 3000
 
 # Starts a machine without network on `layer` (its first disk may be written), runs the scripts in it as root in order, and
 # switches it off cleanly. Raises a StepError if a script's status is not 0.
@@ -94,7 +96,7 @@ class ImageStore:
                 return self._found(newest.digest)
             return self._build(recipe, recipe.undated_digest, tell, None)
 
-    def build(self, recipe: PackageRecipe | MachineRecipe, tell: Tell, run_in_machine: RunInMachine | None = None) -> LayerFiles:
+    def build(self, recipe: NodeRecipe, tell: Tell, run_in_machine: RunInMachine | None = None) -> LayerFiles:
         """The layer of this recipe, made if it is not there. Its parent must be."""
         if (found := self._store.find(recipe.digest)) is not None:
             return found
@@ -128,6 +130,9 @@ class ImageStore:
         parent = self._store.require_parent(recipe.parent)
         if isinstance(recipe, PackageRecipe):
             self._make_packages(recipe, parent, build, tell)
+        elif isinstance(recipe, UnpackRecipe):
+            require_room(build, UNPACK_MIB, f"to unpack {' '.join(recipe.packages)}")
+            build_unpacked(parent.disks[0], recipe, self._templates, build, tell)
         else:
             self._make_machine(recipe, parent, build, tell, run_in_machine)
         require_own_backing(build / DISK, recipe.parent)

@@ -21,7 +21,7 @@ from labctl.lab.model import LabFile, LinkEntry, NodeEntry
 from labctl.lab.read_model import read_model
 from labctl.lab.scenario_rules import read_scenarios
 from labctl.lab.segments import segments_of
-from labctl.lab.topology import End, Interface, Lab, Link, Node
+from labctl.lab.topology import End, Interface, Lab, Link, Node, UnpackedTree
 from labctl.lab.tree import Path as TreePath
 from labctl.lab.tree import Tree
 from labctl.lab.uplink import GATEWAY, LAST_PORT, uplink_interface
@@ -169,6 +169,7 @@ def _node(lab: str, node: DraftNode, interfaces: tuple[Interface, ...], faults: 
         uplink=node.entry.uplink,
         ipv6=node.entry.ipv6,
         settings=node.settings,
+        unpack=tuple(UnpackedTree(place, tree.architecture, tree.packages) for place, tree in sorted(node.entry.unpack.items())),
     )
 
 

@@ -47,6 +47,7 @@ from labctl.lab.values import (
     INTERFACE,
     MEMORY,
     NAME,
+    Architecture,
     Between,
     Claim,
     Command,
@@ -63,6 +64,7 @@ from labctl.lab.values import (
     Strict,
     Strings,
     Text,
+    UnpackPlace,
     Words,
 )
 
@@ -163,6 +165,13 @@ class FileEntry(Strict):
 FileEntryShort = Annotated[FileEntry, BeforeValidator(as_content, json_schema_input_type=str | FileEntry)]
 
 
+class UnpackEntry(Strict):
+    """Debian packages of another CPU architecture: `{architecture: arm64, packages: [busybox-static]}`."""
+
+    architecture: Architecture = Field(description="Debian's name of it")
+    packages: tuple[PackageName, ...] = Field(min_length=1, description="what they depend on comes along")
+
+
 class RouteEntry(Strict):
     """A static route: `{to: 10.2.0.0/16, via: 10.1.0.1}`."""
 
@@ -183,6 +192,9 @@ class NodeEntry(BaseModel):
     packages: tuple[PackageName, ...] = Field(default=(), description="more Debian packages; they become an image layer")
     files: dict[str, FileEntryShort] = Field(
         default_factory=dict, description="path in the node → text or file; baked into an image layer unless a template"
+    )
+    unpack: dict[UnpackPlace, UnpackEntry] = Field(
+        default_factory=dict, description="directory /srv/NAME → packages of another architecture, unpacked there; nothing of them is run"
     )
     run: tuple[Command, ...] = Field(default=(), description="commands, run once in a machine without network and kept as an image layer")
     uplink: Flag = Field(default=False, description="a way to the internet, where the user allows it (--allow-uplink)")

@@ -13,7 +13,7 @@ from labctl.lab.schema import lab_schema, relaxed, shipped_roles
 
 SECTIONS = (
     ("The file", ("LabFile",)),
-    ("Nodes", ("NodeEntry", "RouteEntry", "FileEntry")),
+    ("Nodes", ("NodeEntry", "RouteEntry", "FileEntry", "UnpackEntry")),
     ("Links", ("LinkEntry",)),
     ("Checks", ("Check", "Sabotage")),
     ("Scenarios", ("ScenarioEntry", "PingProbe", "HttpProbe", "Moment")),
@@ -40,6 +40,7 @@ CALLED = {
     "NodeEntry": "node",
     "RouteEntry": "static route",
     "FileEntry": "file",
+    "UnpackEntry": "packages of another architecture",
     "LinkEntry": "link",
     "Check": "check",
     "Sabotage": "sabotage",

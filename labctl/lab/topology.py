@@ -61,6 +61,15 @@ class NodeFile:
 
 
 @dataclass(frozen=True)
+class UnpackedTree:
+    """Debian packages of another `architecture`, unpacked in `directory` of the node."""
+
+    directory: str
+    architecture: str
+    packages: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Node:
     """A machine of the lab. `index` counts from 0 in the order of the file and decides its MACs."""
 
@@ -78,6 +87,7 @@ class Node:
     uplink: bool
     ipv6: bool
     settings: Mapping[str, Any]  # the role's, defaults filled in
+    unpack: tuple[UnpackedTree, ...] = ()
 
     @property
     def nics(self) -> tuple[Interface, ...]:

@@ -5,7 +5,7 @@ text stays what was typed, numbers and truth values follow YAML's core rules (`l
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
 
@@ -21,6 +21,7 @@ REACH_BY = r"^(ping|http|(tcp|udp)/[0-9]{1,5})$"
 CHECK_ID = r"^[a-z][a-z0-9-]{0,59}$"
 CLAIM = r"^[0-9]+(-[0-9]+)*/[a-z0-9][a-z0-9-]*$"
 PACKAGE = r"^[a-z0-9][a-z0-9+.-]{1,63}$"
+UNPACK_PLACE = r"^/srv/[a-z0-9][a-z0-9._-]{0,39}$"
 DURATION = r"^[0-9]+(\.[0-9]+)?(ms|s|m)$"
 MEMORY = r"^[0-9]+(MiB|GiB)$"
 MODE = r"^0?[0-7]{3,4}$"
@@ -39,6 +40,7 @@ WORDS_FOR = {
     CHECK_ID: "an id is lower-case letters, digits and -, begins with a letter and has at most 60 characters",
     CLAIM: "a claim is written section/word, as in 3-3-4/hub",
     PACKAGE: "a package is the name of a Debian package, nothing else",
+    UNPACK_PLACE: "packages of another architecture are unpacked in a directory right below /srv, as in /srv/arm64",
     DURATION: "a duration is written like 500ms, 2s or 1m",
     MEMORY: "memory is written like 512MiB or 2GiB",
     MODE: "permissions are octal, like 0644",
@@ -52,6 +54,8 @@ Name = Annotated[str, Field(pattern=NAME, description="lower-case letters, digit
 NodeKey = Annotated[str, Field(pattern=NODE_KEY, description="a node, or a range of nodes: pc1..pc3")]
 EndName = Annotated[str, Field(pattern=END, description="node:interface, as in pc1:eth1")]
 Claim = Annotated[str, Field(pattern=CLAIM, description="section/word, as in 3-3-4/hub")]
+Architecture = Literal["amd64", "arm64", "armel", "armhf", "i386", "mips64el", "mipsel", "ppc64el", "s390x"]
+UnpackPlace = Annotated[str, Field(pattern=UNPACK_PLACE, description="a directory right below /srv")]
 PackageName = Annotated[str, Field(pattern=PACKAGE, description="name of a Debian package, nothing else")]
 Duration = Annotated[str, Field(pattern=DURATION, description="as in 500ms, 2s, 1m")]
 Figure = Annotated[str, Field(pattern=FIGURE, description="as in 2s, 5%, 3")]

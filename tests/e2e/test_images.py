@@ -6,6 +6,7 @@ Each build here starts from nothing, in a cache of the test's own: about a minut
 import os
 import shutil
 import signal
+import subprocess
 import time
 from pathlib import Path
 
@@ -83,6 +84,23 @@ def test_a_layer_of_packages_holds_only_what_it_adds(with_packages: Labctl) -> N
     assert packages["parent"] == base["recipe"]
     assert packages["size_bytes"] < 30 << 20
     assert [row["damage"] for row in rows] == [[], []]
+
+
+def test_packages_of_another_architecture_are_unpacked_with_what_they_need(with_packages: Labctl, place: Path) -> None:
+    (place / "arm").mkdir()
+    lab = "name: arm\ntitle: {en: ARM}\nnodes: {a: {role: host, unpack: {/srv/arm64: {architecture: arm64, packages: [bsdutils]}}}}\n"
+    (place / "arm" / "lab.yaml").write_text(lab)
+    with_packages("image", "build", str(place / "arm"))
+    (row,) = [row for row in with_packages.json("image", "ls", "--verify") if row["title"] == "unpacked in /srv/arm64: bsdutils (arm64)"]
+    assert row["damage"] == []
+    disk, raw = place / "cache" / "labctl" / "images" / row["recipe"] / "disk.qcow2", place / "arm.raw"
+    subprocess.run(["qemu-img", "convert", "-O", "raw", str(disk), str(raw)], check=True)
+    subprocess.run(["debugfs", "-R", "rdump /srv/arm64 .", str(raw)], check=True, cwd=place, capture_output=True)
+    raw.unlink()
+    library = next((place / "arm64" / "usr" / "lib" / "aarch64-linux-gnu").glob("libc.so.6"))  # of what bsdutils depends on
+    for file in (place / "arm64" / "usr" / "bin" / "logger", library):
+        assert file.read_bytes()[18:20] == b"\xb7\x00"  # e_machine of elf(5): EM_AARCH64
+    with_packages("image", "rm", row["recipe"][:12])
 
 
 def test_layers_arrive_in_another_cache_as_they_were(with_packages: Labctl, place: Path) -> None:

@@ -3,9 +3,9 @@
 import dataclasses
 
 from labctl.engine.images import recipes_of
-from labctl.host.image_recipe import MachineRecipe, PackageRecipe
+from labctl.host.image_recipe import MachineRecipe, PackageRecipe, UnpackRecipe
 from labctl.lab.load import find_lab, load_lab
-from labctl.lab.topology import Node, NodeFile
+from labctl.lab.topology import Node, NodeFile, UnpackedTree
 
 BASE, BASE_PACKAGES = "b" * 64, frozenset({"bash", "curl"})
 
@@ -43,6 +43,14 @@ def test_a_template_is_in_no_layer_it_is_rendered_for_the_running_node() -> None
 
 def test_two_nodes_of_a_role_share_its_layer() -> None:
     assert recipes_of(node(("nginx",)), BASE, BASE_PACKAGES) == recipes_of(node(("nginx", "bash")), BASE, BASE_PACKAGES)
+
+
+def test_packages_of_another_architecture_lie_between_packages_and_files() -> None:
+    tree = UnpackedTree("/srv/arm64", "arm64", ("busybox-static",))
+    own, unpacked, machine = recipes_of(node(packages=("jq",), unpack=(tree,), run=("true",)), BASE, BASE_PACKAGES)
+    assert unpacked == UnpackRecipe(own.digest, "/srv/arm64", "arm64", ("busybox-static",))
+    assert isinstance(machine, MachineRecipe)
+    assert machine.parent == unpacked.digest
 
 
 def test_commands_alone_make_a_layer_on_the_base() -> None:

@@ -18,7 +18,7 @@ from labctl.host.image_difference import (
     quoted,
     render_debugfs,
 )
-from labctl.host.image_packages import unpack_changes
+from labctl.host.image_writing import unpack_tree
 
 BEFORE = {"/": "d", "/etc": "d", "/etc/old": "f", "/etc/old.d": "d", "/etc/old.d/a": "f", "/usr": "d", "/usr/prog": "f", "/usr/link": "l"}
 
@@ -141,7 +141,7 @@ def test_a_real_file_system_holds_the_changes_and_is_whole(disk: Path) -> None:
     script = render_debugfs(
         {f"/{path}": kind for path, kind in before.items()},
         ["/etc/old", "/etc/old.d/a"],
-        unpack_changes(disk.parent / "changes.tar", disk.parent / "content"),
+        unpack_tree(disk.parent / "changes.tar", disk.parent / "content"),
     )
     (disk.parent / "commands").write_text(script)
     debugfs(disk, "-w", "-f", "commands")

@@ -1,11 +1,12 @@
 """Recipes: the digest is the same for what is the same, and another one for what is not."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from labctl.errors import StepError
-from labctl.host.image_recipe import BaseRecipe, LayerFile, MachineRecipe, PackageRecipe, parent_of, title_of
+from labctl.host.image_recipe import BaseRecipe, LayerFile, MachineRecipe, PackageRecipe, UnpackRecipe, parent_of, title_of
 
 BASE = BaseRecipe("bookworm", ("bash", "iproute2"), "0" * 64, "2025-01-31T12:00:00Z")
 OWN = MachineRecipe(BASE.digest, (LayerFile("/etc/motd", b"hello", 0o644), LayerFile("/etc/a", b"", 0o600)), ("touch /x", "touch /y"))
@@ -55,6 +56,14 @@ def test_a_recipes_data_tells_its_parent_and_title() -> None:
     assert title_of(BASE.as_data()) == "base: Debian bookworm, 2025-01-31T12:00:00Z"
     assert title_of(PackageRecipe(BASE.digest, ("b", "a")).as_data()) == "packages: a b"
     assert title_of(OWN.as_data()) == "a node's own: 2 files, 2 commands"
+
+
+@pytest.mark.parametrize("changed", [{"directory": "/srv/other"}, {"architecture": "armhf"}, {"packages": ("jq",)}, {"parent": "0" * 64}])
+def test_an_unpacked_trees_place_architecture_and_packages_count(changed: dict[str, Any]) -> None:
+    tree = UnpackRecipe(BASE.digest, "/srv/arm64", "arm64", ("nginx", "busybox"))
+    assert replace(tree, **changed).digest != tree.digest == replace(tree, packages=("busybox", "nginx", "nginx")).digest
+    assert parent_of(tree.as_data()) == BASE.digest
+    assert tree.title == "unpacked in /srv/arm64: busybox nginx (arm64)"
 
 
 @pytest.mark.parametrize(
