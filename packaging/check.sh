@@ -5,7 +5,7 @@
 set -euo pipefail
 . "$(dirname "$0")/where.sh"
 
-images_mb=350 # an estimate: every image of the shipped labs, from the distribution's archive; hosts of machines are the largest
+images_mb=450 # an estimate: every image of the shipped labs, from the distribution's archive; hosts of machines are the largest
 
 run_rounds() {
   local place

@@ -39,7 +39,6 @@ from labctl.host.run import run
 
 __all__ = ["ImageStore", "LayerFiles", "Removed", "RunInMachine", "StoredLayer", "short"]
 WAIT_S = 3600.0
-UNPACK_MIB = 3000
 
 # Starts a machine without network on `layer` (its first disk may be written), runs the scripts in it as root in order, and
 # switches it off cleanly. Raises a StepError if a script's status is not 0.
@@ -131,7 +130,7 @@ class ImageStore:
         if isinstance(recipe, PackageRecipe):
             self._make_packages(recipe, parent, build, tell)
         elif isinstance(recipe, UnpackRecipe):
-            require_room(build, UNPACK_MIB, f"to unpack {' '.join(recipe.packages)}")
+            _require_room_for(recipe, parent, build)
             build_unpacked(parent.disks[0], recipe, self._templates, build, tell)
         else:
             self._make_machine(recipe, parent, build, tell, run_in_machine)
@@ -141,8 +140,7 @@ class ImageStore:
         return _record(recipe, build, parent.cmdline, below.content)
 
     def _make_packages(self, recipe: PackageRecipe, parent: LayerFiles, build: Path, tell: Tell) -> None:
-        size_mib = sum(disk.stat().st_size for disk in parent.disks) // 2**20
-        require_room(build, 4 * size_mib + 500, f"to add {' '.join(recipe.packages)}")
+        _require_room_for(recipe, parent, build)
         if build_packages(parent.disks, recipe.packages, build, tell):
             make_kernel(build / "kernel.tar", self._templates, build)
             (build / "kernel.tar").unlink()
@@ -253,6 +251,12 @@ class ImageStore:
 def short(layer: StoredLayer) -> str:
     """The beginning of a layer's digest, as lists and messages show it."""
     return layer.record.digest[:12]
+
+
+def _require_room_for(recipe: PackageRecipe | UnpackRecipe, parent: LayerFiles, build: Path) -> None:
+    """`HostError` unless the copies of the parent and the packages have room in `build`."""
+    size_mib = sum(disk.stat().st_size for disk in parent.disks) // 2**20
+    require_room(build, 4 * size_mib + 500, f"to add {' '.join(recipe.packages)}")
 
 
 def _undated(record: LayerRecord) -> str:

@@ -97,7 +97,7 @@ def test_packages_of_another_architecture_are_unpacked_with_what_they_need(with_
     subprocess.run(["qemu-img", "convert", "-O", "raw", str(disk), str(raw)], check=True)
     subprocess.run(["debugfs", "-R", "rdump /srv/arm64 .", str(raw)], check=True, cwd=place, capture_output=True)
     raw.unlink()
-    library = next((place / "arm64" / "usr" / "lib" / "aarch64-linux-gnu").glob("libc.so.6"))  # of what bsdutils depends on
+    library = place / "arm64" / "usr" / "lib" / "aarch64-linux-gnu" / "libc.so.6"  # of what bsdutils depends on
     for file in (place / "arm64" / "usr" / "bin" / "logger", library):
         assert file.read_bytes()[18:20] == b"\xb7\x00"  # e_machine of elf(5): EM_AARCH64
     with_packages("image", "rm", row["recipe"][:12])
