@@ -21,8 +21,8 @@ run_part() {
     arrows) as_user lint-imports ;;
     unit) as_user pytest tests/unit ;;
     packaging) as_user pytest tests/packaging ;;
-    e2e) as_user pytest -v --durations=15 tests/e2e ;;
-    more) "$checkout/packaging/extra.sh" 'test (100 MB to download)' chromium fonts-ipafont-gothic && as_user pytest -s tests/more ;;
+    e2e) "$checkout/packaging/extra.sh" 'test (100 MB to download)' chromium fonts-ipafont-gothic && as_user pytest -v --durations=15 tests/e2e ;;
+    more) as_user pytest -s tests/more ;;
     labs) as_user labctl prove --all ;;
     rounds) run_rounds ;;
     *) say "no part $1: lint types arrows unit packaging e2e more labs rounds" && return 2 ;;
