@@ -11,7 +11,7 @@ from labctl.cli.labs import write_file
 from labctl.cli.options import JsonOption
 from labctl.cli.progress import progress
 from labctl.cli.prove import seconds_of
-from labctl.cli.reader import Reader, duration
+from labctl.cli.reader import LANGUAGES, Reader, duration
 
 COMPARE_SHAPE = """{"machine": "…", "accelerator": "kvm", "nesting": "…", "versions": {}, "date": "2026-01-31",
   "quick": false, "seconds": 2400.0,
@@ -22,11 +22,17 @@ COMPARE_SHAPE = """{"machine": "…", "accelerator": "kvm", "nesting": "…", "v
 DEFAULT_LAB = "virtualisation"
 
 
+def _language_of(file: Path, reader: Reader) -> str:
+    """Of a file named `report.ja.html`: Japanese; of one that names no language, the reader's."""
+    named = file.with_suffix("").suffix.removeprefix(".")
+    return named if named in LANGUAGES else reader.language
+
+
 @verb(
     "compare",
     LESSON,
     "labctl compare --quick",
-    "labctl compare --budget 45m --html report.html",
+    "labctl compare --budget 45m --html report.html --html report.ja.html",
     "labctl compare --kind container --kind hosted --measure start --json",
     shape=COMPARE_SHAPE,
 )
@@ -37,9 +43,12 @@ def compare(
     budget: Annotated[str, typer.Option("--budget", metavar="TIME", help="Begin no measure after so long.")] = "90m",
     kind: Annotated[list[str] | None, typer.Option("--kind", metavar="KIND", help="Only these: native, container, hosted …")] = None,
     measure: Annotated[list[str] | None, typer.Option("--measure", metavar="NAME", help="Only these: start, memory, cpu …")] = None,
-    html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write the report as a page with plots.")] = None,
+    html: Annotated[
+        list[Path] | None, typer.Option("--html", metavar="FILE", help="Write the report as a page with plots; NAME.ja.html in Japanese.")
+    ] = None,
     markdown: Annotated[
-        Path | None, typer.Option("--markdown", metavar="FILE", help="Write it for a document; its plot beside it.")
+        list[Path] | None,
+        typer.Option("--markdown", metavar="FILE", help="Write it for a document, its plot beside it; NAME.ja.md in Japanese."),
     ] = None,
     keep: Annotated[bool, typer.Option("--keep", help="Leave the lab running afterwards.")] = False,
     json: JsonOption = False,
@@ -57,14 +66,14 @@ def compare(
     options = CompareOptions(quick, seconds_of(budget) or 0.0, tuple(kind or ()), tuple(measure or ()), keep)
     with progress(reader) as report:
         figures = run(find_lab(lab), options, report)
-    if html is not None:
-        write_file(html, render_html(figures, reader.language))
-        reader.remark(f"written: {html}")
-    if markdown is not None:
-        picture = markdown.with_suffix(".svg")
-        write_file(picture, render_svg(figures, reader.language))
-        write_file(markdown, render_markdown(figures, reader.language, picture.name))
-        reader.remark(f"written: {markdown}, {picture}")
+    for page in html or ():
+        write_file(page, render_html(figures, _language_of(page, reader)))
+        reader.remark(f"written: {page}")
+    for document in markdown or ():
+        picture = document.with_suffix(".svg")
+        write_file(picture, render_svg(figures, _language_of(document, reader)))
+        write_file(document, render_markdown(figures, _language_of(document, reader), picture.name))
+        reader.remark(f"written: {document}, {picture}")
     if json:
         return reader.data(figures_json(figures))
     from labctl.check.comparison_page import caution, cell_words

@@ -25,8 +25,9 @@ ASK = """<script>addEventListener("load", () => {
 def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Any, Path]]:
     """The data of one short run, and the directory with its pages."""
     place = tmp_path_factory.mktemp("compare")
+    markdown = ("--markdown", str(place / "report.md"), "--markdown", str(place / "report.ja.md"))
     for labctl in new_labctl(tmp_path_factory.mktemp("state")):
-        done = labctl("compare", "--quick", "--json", "--html", str(place / "en.html"), "--markdown", str(place / "en.md"), timeout_s=3000)
+        done = labctl("compare", "--quick", "--json", "--html", str(place / "report.html"), *markdown, timeout_s=3000)
         yield json.loads(done.stdout), place
 
 
@@ -47,10 +48,10 @@ def test_each_kind_was_started_and_measured(run: tuple[Any, Path]) -> None:
 
 def test_the_document_has_a_row_for_each_measure_and_its_plot_beside_it(run: tuple[Any, Path]) -> None:
     data, place = run
-    rows = [line for line in (place / "en.md").read_text().splitlines() if line.startswith("| ") and "×" in line]
+    rows = [line for line in (place / "report.md").read_text().splitlines() if line.startswith("| ") and "×" in line]
     assert len(rows) == len(data["measures"])
-    assert "(en.svg)" in (place / "en.md").read_text()
-    assert (place / "en.svg").read_text().startswith("<svg")
+    assert "(report.svg)" in (place / "report.md").read_text()
+    assert (place / "report.svg").read_text().startswith("<svg")
 
 
 def test_a_machine_brings_an_os_and_a_container_does_not(run: tuple[Any, Path]) -> None:
@@ -64,7 +65,7 @@ def test_a_machine_brings_an_os_and_a_container_does_not(run: tuple[Any, Path]) 
 @pytest.mark.parametrize("width", WIDTHS.values(), ids=WIDTHS)
 def test_a_browser_shows_the_whole_page(run: tuple[Any, Path], width: int, tmp_path: Path) -> None:
     data, place = run
-    (tmp_path / "page.html").write_text((place / "en.html").read_text().replace("</head>", ASK + "</head>"))
+    (tmp_path / "page.html").write_text((place / "report.html").read_text().replace("</head>", ASK + "</head>"))
     page = f"file://{tmp_path}/page.html"
     browser = ("chromium", "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}", f"--window-size={width},900")
     shown = subprocess.run((*browser, "--dump-dom", page), capture_output=True, text=True, timeout=120, check=True).stdout
@@ -74,3 +75,9 @@ def test_a_browser_shows_the_whole_page(run: tuple[Any, Path], width: int, tmp_p
     assert said["page"] <= said["window"], "the page itself never scrolls sideways; its tables do"
     assert said["cells"] == len(data["measures"]) * len(data["kinds"])
     assert said["bars"] >= 6
+
+
+def test_a_file_named_for_japanese_is_written_in_japanese(run: tuple[Any, Path]) -> None:
+    _, place = run
+    assert "コンテナ" in (place / "report.ja.md").read_text()
+    assert "コンテナ" not in (place / "report.md").read_text()
