@@ -42,8 +42,8 @@ bench: setup ## how long things take here (QUICK=1: a short form); writes docs/p
 bench-vagrant: setup ## the same against Vagrant, which it installs
 	@packaging/extra.sh 'bench (20 MB to download)' vagrant vagrant-libvirt dnsmasq-base gnuplot-nox && tests/bench/bench.sh $(if $(QUICK),--quick)
 
-bench-empty: setup ## adds what a CI runner with an empty cache needs to prove all labs; takes as long as they do
-	@tests/bench/bench.sh --empty
+bench-empty: setup ## adds what a CI runner with an empty cache needs to prove all labs, or LABS='hub napt'; takes as long as they do
+	@tests/bench/bench.sh --empty "$(LABS)"
 
 docs: setup ## writes the generated pages of docs/ again
 	@. packaging/where.sh && export PYTHONDONTWRITEBYTECODE=1 && \

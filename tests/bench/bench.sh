@@ -3,7 +3,7 @@
 #
 #   bench.sh [--quick] [--runs N]     passed on to tests/bench/run.py
 #   bench.sh --vagrant [--quick]      only Vagrant's side, added to the last run's figures; no page is written
-#   bench.sh --empty                  only adds the row of a CI runner that starts empty to the last run's figures
+#   bench.sh --empty ['LAB …']        only adds the rows of a CI runner that starts empty to the last run's figures; nothing = all labs
 set -euo pipefail
 . "$(dirname "$0")/../../packaging/where.sh"
 
@@ -35,7 +35,7 @@ if [ "${1:-}" = --vagrant ]; then
 fi
 failed=0
 if [ "${1:-}" = --empty ]; then
-  as_user python -B tests/bench/run.py empty --samples "$samples" || failed=1
+  as_user python -B tests/bench/run.py empty --samples "$samples" --labs "${2:-}" || failed=1
 else
   as_user rm -f "$samples"
   as_user python -B tests/bench/run.py labctl --samples "$samples" "$@" || failed=1

@@ -50,7 +50,7 @@ def measure_labctl(chosen: argparse.Namespace, samples: Samples) -> bool:
 
 def measure_empty(chosen: argparse.Namespace, samples: Samples) -> bool:
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return run_parts({"empty": lambda: measure_runner(samples, cache)}, "", samples)
+    return run_parts({"empty": lambda: measure_runner(samples, cache, chosen.labs.split())}, "", samples)
 
 
 def measure_vagrant(chosen: argparse.Namespace, samples: Samples) -> bool:
@@ -79,6 +79,7 @@ def main() -> int:
     parser.add_argument("--only", default="", metavar="PART,…", help="only these parts of a side; samples are added to those there")
     parser.add_argument("--runs", type=int, default=5, help="samples of each command of labctl's")
     parser.add_argument("--quick", action="store_true", help="fewer samples, and no more than 10 nodes")
+    parser.add_argument("--labs", default="", metavar="'LAB …'", help="what the empty runner proves; nothing = all labs")
     parser.add_argument("--box", type=Path, default=Path("build/box"), help="where packaging/vagrant-box.sh made the box")
     parser.add_argument("--place", type=Path, default=Path("build/vagrant"), help="where Vagrant's labs are made")
     parser.add_argument("--docs", type=Path, help="write performance.md and its plot below this directory")
