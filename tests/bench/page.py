@@ -23,8 +23,8 @@ Its machines are bare; labctl's are cabled, addressed and ready, their secrets r
 NOT_RUN = "Not run.\n"
 NO_VAGRANT = "Vagrant was not run. `make bench-vagrant` installs it and runs both sides.\n"
 CI_NOT_RUN = """\
-Not run. `make bench-empty` runs `prove --all` with an empty cache; it takes as long as all labs do. `make bench-empty LABS='hub napt'` takes
-some of them.
+Not run. `make bench-empty` runs `prove --all` with an empty cache; it takes as long as all labs do, with `LABS='hub napt'` as long as
+those do.
 """
 BUSY_CORES = 0.2  # of what else runs; above it the page says so
 CI_ROWS = (
