@@ -6,9 +6,10 @@ Owns DomainSpec and Nic, the only shape in which the engine tells `host/hypervis
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 MACHINE = "pc-i440fx-7.2"  # fixed: a saved machine starts only on the type it was saved on
 MANAGEMENT_SLOT, FIRST_NIC_SLOT = 0x06, 0x08  # 3 to 5 are the serial channel, the disk and the random numbers
@@ -67,7 +68,9 @@ class DomainSpec:
 
 
 @cache
-def _environment(templates: Path) -> Environment:
+def _environment(templates: Path) -> "Environment":
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # not before it is needed: `status` starts nothing
+
     return Environment(loader=FileSystemLoader(templates), autoescape=True, undefined=StrictUndefined, keep_trailing_newline=False)
 
 

@@ -11,6 +11,7 @@ Address = IPv4Address | IPv6Address
 InterfaceAddress = IPv4Interface | IPv6Interface
 Network = IPv4Network | IPv6Network
 MAX_NODES = 1024
+MAX_INTERFACES = 16  # of a node: ports of the machine's PCI topology less labctl's own (design §5)
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 
 

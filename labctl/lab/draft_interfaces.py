@@ -9,6 +9,7 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
 from labctl.lab.addresses import (
+    MAX_INTERFACES,
     InterfaceAddress,
     lab_seed,
     mac_of,
@@ -23,7 +24,7 @@ from labctl.lab.faults import Faults
 from labctl.lab.impairments import NONE
 from labctl.lab.model import LabFile
 from labctl.lab.settings import filled, read_settings
-from labctl.lab.topology import MAX_INTERFACES, End, Interface, Route
+from labctl.lab.topology import End, Interface, Route
 from labctl.lab.tree import Path
 from labctl.lab.words import is_range, meant, natural
 

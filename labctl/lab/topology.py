@@ -16,8 +16,6 @@ from labctl.lab.model import Check, Observation, Text
 from labctl.lab.roles import Role
 from labctl.lab.scenarios import Scenario
 
-MAX_INTERFACES = 16  # ports of the machine's PCI topology less labctl's own (design §5)
-
 
 @dataclass(frozen=True, order=True)
 class End:

@@ -1,6 +1,8 @@
 """What `status` says of a machine that exists and is of no use."""
 
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -42,3 +44,11 @@ def test_a_panic_of_an_earlier_machine_is_not_this_ones(tmp_path: Path) -> None:
     assert last_panic(log, 60.0) == ""
     assert last_panic(log, 110.0) != ""
     assert last_panic(tmp_path / "none", 60.0) == ""
+
+
+def test_to_ask_an_instance_no_lab_is_read_and_no_template() -> None:
+    """What `status`, `exec` and `link show` import: the lab's models and Jinja2 take longer than the answer."""
+    modules = "labctl.engine.status, labctl.engine.access, labctl.engine.links"
+    program = f"import sys, {modules}; print(sorted({{'jinja2', 'pydantic', 'rich', 'typer', 'yaml'}} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
