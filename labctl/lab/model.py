@@ -166,7 +166,7 @@ FileEntryShort = Annotated[FileEntry, BeforeValidator(as_content, json_schema_in
 
 
 class UnpackEntry(Strict):
-    """Debian packages of another CPU architecture: `{architecture: arm64, packages: [busybox-static]}`."""
+    """Debian packages, also of another CPU architecture: `{architecture: arm64, packages: [busybox-static]}`."""
 
     architecture: Architecture = Field(description="Debian's name of it")
     packages: tuple[PackageName, ...] = Field(min_length=1, description="what they depend on comes along")
@@ -194,7 +194,7 @@ class NodeEntry(BaseModel):
         default_factory=dict, description="path in the node → text or file; baked into an image layer unless a template"
     )
     unpack: dict[UnpackPlace, UnpackEntry] = Field(
-        default_factory=dict, description="directory /srv/NAME → packages of another architecture, unpacked there; nothing of them is run"
+        default_factory=dict, description="directory /srv/NAME → packages, also of another architecture, unpacked there; nothing of them is run"
     )
     run: tuple[Command, ...] = Field(default=(), description="commands, run once in a machine without network and kept as an image layer")
     uplink: Flag = Field(default=False, description="a way to the internet, where the user allows it (--allow-uplink)")
