@@ -144,10 +144,15 @@ def require_room(place: Path, needed_mib: int, what: str) -> None:
         )  # fmt: skip
 
 
-def mmdebstrap(arguments: Sequence[str], build: Path, timeout_s: float) -> None:
-    """Run mmdebstrap without privilege, with a scratch directory for its tree. A failure says what to do about the common reasons."""
+def mmdebstrap(arguments: Sequence[str], build: Path, timeout_s: float, *, no_newer_than: int | None = None) -> None:
+    """Run mmdebstrap without privilege, with a scratch directory for its tree. A failure says what to do about the common reasons.
+
+    `no_newer_than`: seconds since 1970; what would bear a later date bears this one, so that a second run gives the same tree.
+    """
     with scratch_directory(build) as scratch:
         environment = {**clean_environment(), "TMPDIR": str(scratch), "INITRD": "No"}  # INITRD: Debian's own would be made for nothing
+        if no_newer_than is not None:
+            environment["SOURCE_DATE_EPOCH"] = str(no_newer_than)
         try:
             run_long(["mmdebstrap", "--mode=unshare", "--format=tar", *arguments], build, env=environment, timeout_s=timeout_s)
         except CommandError as failure:

@@ -1,6 +1,7 @@
-"""A layer of packages of another CPU architecture: fetched and unpacked below a directory, with all they depend on.
+"""A layer of packages, also of another CPU architecture: fetched and unpacked below a directory, with all they depend on.
 
-None of their programs or scripts is run: this processor could not. mmdebstrap (variant `extract`) resolves, checks and unpacks.
+None of their programs or scripts is run: those of another architecture could not be. mmdebstrap (variant `extract`) resolves, checks and
+unpacks. The same packages give the same tree, dates included: an image for containers that is made of it is reproducible.
 """
 
 from pathlib import Path
@@ -14,13 +15,14 @@ from labctl.host.image_writing import write_tree
 from labctl.host.run import run
 
 FETCH_S = 1800.0
+NEWEST = 1767225600  # 2026-01-01
 
 
 def build_unpacked(parent_disk: Path, recipe: UnpackRecipe, templates: Path, build: Path, tell: Tell) -> None:
     """Make disk.qcow2 in `build`, on top of `parent_disk`, which it names relatively, as `build_packages` does."""
     raw, below, tree = build / "disk.raw", build / "parent.raw", build / "root.tar"
     tell(f"fetching and unpacking {' '.join(recipe.packages)} for {recipe.architecture}, and what they need")
-    mmdebstrap(_arguments(recipe, templates, tree), build, FETCH_S)
+    mmdebstrap(_arguments(recipe, templates, tree), build, FETCH_S, no_newer_than=NEWEST)
     tell("keeping what was unpacked")
     for copy in (raw, below):
         run(["qemu-img", "convert", "-O", "raw", str(parent_disk), str(copy)], timeout_s=300)

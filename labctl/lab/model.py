@@ -194,7 +194,7 @@ class NodeEntry(BaseModel):
         default_factory=dict, description="path in the node → text or file; baked into an image layer unless a template"
     )
     unpack: dict[UnpackPlace, UnpackEntry] = Field(
-        default_factory=dict, description="directory /srv/NAME → packages, also of another architecture, unpacked there; nothing of them is run"
+        default_factory=dict, description="directory /srv/NAME → packages, of any architecture, unpacked there; nothing of them is run"
     )
     run: tuple[Command, ...] = Field(default=(), description="commands, run once in a machine without network and kept as an image layer")
     uplink: Flag = Field(default=False, description="a way to the internet, where the user allows it (--allow-uplink)")

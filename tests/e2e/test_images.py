@@ -4,6 +4,7 @@ Each build here starts from nothing, in a cache of the test's own: about a minut
 """
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from labctl.host.image_unpacking import NEWEST
 from tests.e2e.conftest import Labctl
 
 pytestmark = pytest.mark.e2e
@@ -96,6 +98,8 @@ def test_packages_of_another_architecture_are_unpacked_with_what_they_need(with_
     disk, raw = place / "cache" / "labctl" / "images" / row["recipe"] / "disk.qcow2", place / "arm.raw"
     subprocess.run(["qemu-img", "convert", "-O", "raw", str(disk), str(raw)], check=True)
     subprocess.run(["debugfs", "-R", "rdump /srv/arm64 .", str(raw)], check=True, cwd=place, capture_output=True)
+    made = subprocess.run(["debugfs", "-R", "stat /srv/arm64/bin", str(raw)], check=True, cwd=place, capture_output=True, text=True).stdout
+    assert re.findall(r"\bmtime: 0x([0-9a-f]+)", made) == [f"{NEWEST:x}"], "not of the day of the build: a second one gives the same"
     raw.unlink()
     library = place / "arm64" / "usr" / "lib" / "aarch64-linux-gnu" / "libc.so.6"  # of what bsdutils depends on
     for file in (place / "arm64" / "usr" / "bin" / "logger", library):
