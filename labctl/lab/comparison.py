@@ -59,7 +59,7 @@ class Measure(Strict):
     pattern: Pattern = Field(default=r"(-?[0-9]+(?:[.][0-9]+)?)\s*$", description="regular expression whose group is the figure")
     not_for: tuple[Name, ...] = Field(default=(), description="kinds for which it says nothing")
     quick: Flag = Field(default=False, description="a measure of the short run")
-    once: Flag = Field(default=False, description="a measure of the first round only: for what takes long and does not vary")
+    once: Flag = Field(default=False, description="measured in one round only, the second: for what takes long and does not vary")
     within: Duration = Field(default="60s", description="deadline under KVM; longer under emulation")
 
 

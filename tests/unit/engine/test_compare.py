@@ -84,6 +84,17 @@ def test_each_round_has_every_kind_and_ends_it(tmp_path: Path) -> None:
     assert figures.answers == {("who", "native"): "it is me", ("who", "hosted"): "it is me"}
 
 
+def test_what_is_measured_once_waits_until_every_kind_had_its_first_round(tmp_path: Path) -> None:
+    asked = comparison("native", "hosted")
+    *others, rare = asked.measures
+    logged = asked.model_copy(update={"measures": (*others, rare.model_copy(update={"node": "vehicle $KIND rare; echo 1"}))})
+    figures, _, log = run(tmp_path, logged)
+    assert log.index("native rare") > log.index("hosted stop")
+    assert log.count("native rare") == log.count("hosted rare") == 1
+    alone, _, _ = run(tmp_path, comparison("native", rounds=1))
+    assert figures.samples["rare", "native"] == alone.samples["rare", "native"] == [1], "where there is one round, in that"
+
+
 def test_what_gave_no_figure_says_why(tmp_path: Path) -> None:
     figures, warnings, _ = run(tmp_path, comparison("native", rounds=1))
     assert {measure: figures.why_missing(measure, "native") for measure in ("bad", "red", "slow")} == {
