@@ -7,6 +7,7 @@ Owns what is said about figures beside the figures: what they are ratios to, and
 import math
 from dataclasses import dataclass
 from functools import cache
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,8 @@ from labctl.lab import data
 from labctl.lab.comparison import Kind, Measure
 from labctl.lab.values import Text
 
-COLOURS = ("#666666", "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00")  # told apart by the colour-blind too (Okabe and Ito)
+# Told apart by the colour-blind too (Okabe and Ito).
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#f0e442")
 LEAST, MOST = 0.01, 100.0  # of the picture's logarithmic scale
 
 
@@ -57,7 +59,7 @@ def render_svg(figures: Figures, language: str) -> str:
 
 def _bars(figures: Figures, measure: Measure, language: str) -> list[Bar]:
     bars = []
-    for kind, colour in zip(figures.kinds, COLOURS, strict=False):
+    for kind, colour in _drawn(figures):
         ratio = figures.ratio_to_other(measure.id, kind)
         if ratio is not None and ratio > 0:
             published = figures.published(measure.id, kind.id)
@@ -74,9 +76,13 @@ def _bars(figures: Figures, measure: Measure, language: str) -> list[Bar]:
 
 
 def _legend(figures: Figures, language: str) -> list[tuple[str, str]]:
-    return [
-        (kind.title.in_language(language), colour) for kind, colour in zip(figures.kinds, COLOURS, strict=False) if not kind.yardstick
-    ]  # fmt: skip
+    return [(kind.title.in_language(language), colour) for kind, colour in _drawn(figures)]
+
+
+def _drawn(figures: Figures) -> list[tuple[Kind, str]]:
+    """The kinds that have bars, each with its colour: all that are compared with another and have a figure."""
+    compared = [kind for kind in figures.kinds if any(figures.ratio_to_other(one.id, kind) for one in figures.measures)]
+    return list(zip(compared, cycle(COLOURS), strict=False))
 
 
 def _place(ratio: float) -> float:

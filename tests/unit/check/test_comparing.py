@@ -9,6 +9,7 @@ import pytest
 from labctl.check.comparing import Figures, Surroundings, figure_in, figures_json, in_words
 from labctl.check.comparison_page import cell_words, render_html, render_markdown, render_svg
 from labctl.lab.comparison import Comparison, Measure
+from labctl.lab.values import Text
 
 COMPARISON = Comparison.model_validate(
     {
@@ -116,6 +117,16 @@ def test_the_picture_is_well_formed_and_shows_what_was_measured_and_what_was_pub
     space = "{http://www.w3.org/2000/svg}"
     assert [one.text for one in root.iter(f"{space}title")] == ["hosted: ×10.0", "hosted: ×0.25"]
     assert len(list(root.iter(f"{space}circle"))) == 1
+
+
+def test_every_kind_with_a_figure_is_drawn_and_named_however_many_there_are() -> None:
+    made, (native, hosted, _) = figures(), COMPARISON.kinds
+    many = tuple(hosted.model_copy(update={"id": f"kind{number}", "title": Text(en=f"kind{number}")}) for number in range(9))
+    made.kinds = (native, *many, hosted.model_copy(update={"id": "none", "title": Text(en="nothing measured")}))
+    made.samples |= {("start", kind.id): [4.0] for kind in many}
+    picture = render_svg(made, "en")
+    assert [f"kind{number}: ×2.00" in picture and f">kind{number}<" in picture for number in range(9)] == [True] * 9
+    assert "nothing measured" not in picture
 
 
 class Tags(HTMLParser):
