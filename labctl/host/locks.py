@@ -17,8 +17,9 @@ from pathlib import Path
 from labctl.errors import LockHeld
 
 LOOK_S = 0.05
+SIGN_S = 1.0  # a new holder has written who it is long before
 FLOCK = "hhqqi"  # fcntl(2), struct flock: type, whence, start, length, pid
-HOLDER = re.compile(r"process \d+ \(.*\)\n?", re.DOTALL)
+HOLDER = re.compile(r"process (\d+) \(.*\)\n?", re.DOTALL)
 
 
 @contextlib.contextmanager
@@ -113,15 +114,26 @@ def _wait(handle: int, how: int, doing: str, deadline: float) -> None:
         try:
             return fcntl.flock(handle, how | fcntl.LOCK_NB)
         except BlockingIOError:
-            if time.monotonic() >= deadline:
-                holder = os.pread(handle, 200, 0).decode(errors="replace").strip() or "another labctl"
-                raise LockHeld(f"cannot {doing}", why=f"{holder} is at work on it", hint="wait for it, or try again") from None
+            holder, late = _signature(handle), time.monotonic() - deadline
+            if late >= 0 and (holder or late >= SIGN_S):
+                raise LockHeld(
+                    f"cannot {doing}", why=f"{holder or 'another labctl'} is at work on it", hint="wait for it, or try again"
+                ) from None
             time.sleep(LOOK_S)
 
 
+def _signature(handle: int) -> str:
+    """Who holds the file, by what stands in it; empty while the holder has not written yet, or what stands there is a dead one's."""
+    text = os.pread(handle, 1000, 0).decode(errors="replace")
+    found = HOLDER.fullmatch(text)
+    return text.strip() if found and Path(f"/proc/{found[1]}").exists() else ""
+
+
 def _sign(handle: int, doing: str) -> None:
-    os.ftruncate(handle, 0)
-    os.pwrite(handle, f"process {os.getpid()} ({doing})\n".encode(), 0)
+    """Write over what stands there, and only then cut off the rest: at no moment is the file of a holder empty again."""
+    mine = f"process {os.getpid()} ({doing})\n".encode()
+    os.pwrite(handle, mine, 0)
+    os.ftruncate(handle, len(mine))
 
 
 def _is_at(handle: int, file: Path) -> bool:

@@ -172,11 +172,17 @@ def test_a_second_up_changes_nothing_and_says_so(lab: Labctl) -> None:
 
 
 def test_a_reboot_keeps_a_nodes_role(lab: Labctl) -> None:
+    boot = ("exec", "sw1", "--", "cat", "/proc/sys/kernel/random/boot_id")
+    before = lab.text(*boot)
     lab("exec", "sw1", "--", "sh", "-c", "systemctl reboot & sleep 1", status=None)
     deadline = time.monotonic() + 180
-    while lab("exec", "pc1", "--", "ping", "-c", "1", "-W", "2", "192.168.1.12", status=None).returncode:
-        assert time.monotonic() < deadline, "the switch forwards again after its reboot"
-        time.sleep(2)
+    while (after := lab(*boot, status=None)).returncode or after.stdout.decode() == before:
+        assert time.monotonic() < deadline, "the switch starts again"
+        time.sleep(1)
+    for address in ("192.168.1.12", "192.168.1.80"):  # behind two ports of the switch
+        while lab("exec", "pc1", "--", "ping", "-c", "1", "-W", "2", address, status=None).returncode:
+            assert time.monotonic() < deadline, f"the switch forwards to {address} again after its reboot"
+            time.sleep(1)
     lab("verify", "access")
 
 

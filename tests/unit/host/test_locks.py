@@ -1,5 +1,6 @@
 """Locks say who holds them, go with their holder, and protect nothing once their file was taken away. Real processes, really killed."""
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -51,6 +52,24 @@ def test_a_lock_of_a_killed_holder_is_free_and_its_file_is_evidence(tmp_path: Pa
     with lock(file, "take it"):
         assert is_held(file)
     assert not file.exists()
+
+
+@pytest.mark.parametrize("left", ["", "process {dead} (hold it)\n"])
+@pytest.mark.parametrize(("signs", "named"), [(True, "process {mine} (new)"), (False, "another labctl")])
+def test_a_holder_is_named_once_it_has_signed_and_a_dead_one_never(tmp_path: Path, left: str, signs: bool, named: str) -> None:
+    """Two labctl that start at the same moment: the second looks between the first one's lock and its signature."""
+    file = tmp_path / "lock"
+    with subprocess.Popen(["true"]) as dead:
+        pass
+    file.write_text(left.format(dead=dead.pid))
+    sign = threading.Timer(0.2, lambda: file.write_text(f"process {os.getpid()} (new)\n"))
+    with file.open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        if signs:
+            sign.start()
+        with pytest.raises(LockHeld) as told, lock(file, "take it"):
+            pass
+    assert told.value.why == f"{named.format(mine=os.getpid())} is at work on it"
 
 
 def test_a_lock_may_stay_as_evidence(tmp_path: Path) -> None:
