@@ -34,6 +34,7 @@ def _language_of(file: Path, reader: Reader) -> str:
     "labctl compare --quick",
     "labctl compare --budget 45m --html report.html --html report.ja.html",
     "labctl compare --kind container --kind hosted --measure start --json",
+    "labctl compare --continue monday.json --json >tuesday.json",
     shape=COMPARE_SHAPE,
 )
 def compare(
@@ -50,6 +51,9 @@ def compare(
         list[Path] | None,
         typer.Option("--markdown", metavar="FILE", help="Write it for a document, its plot beside it; NAME.ja.md in Japanese."),
     ] = None,
+    continue_: Annotated[
+        Path | None, typer.Option("--continue", metavar="FILE", help="Go on from an earlier run, its --json: what it measured counts.")
+    ] = None,
     keep: Annotated[bool, typer.Option("--keep", help="Leave the lab running afterwards.")] = False,
     json: JsonOption = False,
 ) -> None:
@@ -63,7 +67,7 @@ def compare(
     from labctl.engine.compare import compare as run
     from labctl.lab.load import find_lab
 
-    options = CompareOptions(quick, seconds_of(budget) or 0.0, tuple(kind or ()), tuple(measure or ()), keep)
+    options = CompareOptions(quick, seconds_of(budget) or 0.0, tuple(kind or ()), tuple(measure or ()), keep, continue_)
     with progress(reader) as report:
         figures = run(find_lab(lab), options, report)
     for page in html or ():

@@ -7,11 +7,12 @@ a figure could not be had. What is measured, and how, stands beside the lab: `la
 import os
 import time
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
 from labctl.check.comparing import Figures, Surroundings, figure_in
+from labctl.check.comparison_run import figures_of, require_same
 from labctl.engine import at_work
 from labctl.engine.down import down
 from labctl.engine.events import Event, Reporter, step
@@ -35,17 +36,24 @@ Chosen = TypeVar("Chosen", Kind, Measure)
 
 @dataclass(frozen=True)
 class CompareOptions:
-    """`quick`: one round of the quick measures. `budget_s`: begin no measure after so long. Empty `kinds` or `measures`: all."""
+    """`quick`: one round of the quick measures. `budget_s`: begin no measure after so long. Empty `kinds` or `measures`: all.
+
+    `earlier`: a run's JSON, whose rounds count as done.
+    """
 
     quick: bool = False
     budget_s: float = 5400.0
     kinds: tuple[str, ...] = ()
     measures: tuple[str, ...] = ()
     keep: bool = False
+    earlier: Path | None = None
 
 
 def compare(lab_file: Path, options: CompareOptions, report: Reporter) -> Figures:
-    """Bring the lab up (or use it where it runs), measure, and take it down again if it did not run before."""
+    """Bring the lab up (or use it where it runs), measure, and take it down again if it did not run before.
+
+    `UsageError` for options that do not fit, before anything starts.
+    """
     comparison, lab = load_comparison(lab_file), load_lab(lab_file)
     kinds = _chosen(options.kinds, comparison.kinds, "kind")
     measures = _chosen(options.measures, comparison.measures, "measure")
@@ -53,14 +61,25 @@ def compare(lab_file: Path, options: CompareOptions, report: Reporter) -> Figure
         measures = tuple(one for one in measures if one.quick or not options.quick)
     if strange := [kind.node for kind in kinds if kind.node not in {node.name for node in lab.nodes}]:
         raise UsageError(f"{lab.name} has no node `{strange[0]}`", why="its comparison.yaml names one")
+    earlier = _earlier(options.earlier, comparison) if options.earlier else None
     ran = lab.name in {one.id for one in list_instances()}
     record = up(lab, instance=lab.name, options=UpOptions(), report=report).record
     try:
         with at_work.opened(record, "compare", report) as (_, target):
-            return Run(comparison, kinds, measures, options, target, report).measure()
+            return Run(comparison, kinds, measures, options, target, report, earlier).measure()
     finally:
         if not ran and not options.keep:
             down(record, report)
+
+
+def _earlier(file: Path, comparison: Comparison) -> Figures:
+    """The figures of an earlier run, read before anything is started."""
+    try:
+        text = file.read_text()
+    except (OSError, UnicodeDecodeError) as failed:
+        why = failed.strerror if isinstance(failed, OSError) else "it is no text"
+        raise UsageError(f"{file} cannot be read", why=why or "", hint="labctl compare --json > run.json writes one") from None
+    return figures_of(text, str(file), comparison)
 
 
 def _chosen(wanted: Collection[str], known: tuple[Chosen, ...], what: str) -> tuple[Chosen, ...]:
@@ -81,32 +100,67 @@ class Run:
         options: CompareOptions,
         target: LabUnderTest,
         report: Reporter,
+        earlier: Figures | None = None,
     ) -> None:
-        self._options, self._target, self._report = options, target, report
+        self._options, self._target, self._report, self._kinds = options, target, report, kinds
         start = next(one for one in comparison.measures if one.id == comparison.start)
         self._start, self._others = start, tuple(one for one in measures if one.id != start.id)
         self._began = time.monotonic()
         self.figures = Figures(comparison, _surroundings(target), kinds=kinds, measures=(start, *self._others), quick=options.quick)
+        if earlier is not None:
+            self._go_on_from(earlier)
+        self._earlier_s = self.figures.seconds
+
+    def _go_on_from(self, earlier: Figures) -> None:
+        """Count what was measured before as measured; what was missing there and is asked for now is tried again."""
+        ours, now = self.figures, self.figures.surroundings
+        require_same(earlier.surroundings, now)
+        ours.samples = {cell: list(values) for cell, values in earlier.samples.items()}
+        unfinished = {(measure.id, kind.id) for kind in self._kinds if self._done(kind) < self._rounds(kind) for measure in ours.measures}
+        ours.missing = {cell: why for cell, why in earlier.missing.items() if cell not in unfinished}
+        ours.answers = dict(earlier.answers)
+        ours.kinds = tuple(one for one in ours.comparison.kinds if one in ours.kinds or one in earlier.kinds)
+        ours.measures = tuple(one for one in ours.comparison.measures if one in ours.measures or one in earlier.measures)
+        ours.quick, ours.seconds = ours.quick and earlier.quick, earlier.seconds
+        if now.date not in earlier.surroundings.date:
+            ours.surroundings = replace(now, date=f"{earlier.surroundings.date}, {now.date}")
 
     def measure(self) -> Figures:
         """All rounds, as far as the time goes."""
         try:
-            able = [kind for kind in self.figures.kinds if self._is_able(kind)]
+            done = {kind.id: self._done(kind) for kind in self._kinds}
+            able = [kind for kind in self._kinds if done[kind.id] < self._rounds(kind) and self._is_able(kind)]
             for number in range(1, 1 + self._rounds()):
                 for kind in able:
-                    if number <= self._rounds(kind):
-                        self._round(kind, number)
+                    if done[kind.id] < number <= self._rounds(kind):
+                        self._round(kind, number, first=number == done[kind.id] + 1)
         except KeyboardInterrupt:
             if not self.figures.samples:
                 raise
             self._report(Event("warning", "broken off: what was measured until now follows"))
-        self.figures.seconds = time.monotonic() - self._began
+        self.figures.seconds = self._earlier_s + time.monotonic() - self._began
         return self.figures
 
     def _rounds(self, kind: Kind | None = None) -> int:
         """How many rounds there are, of `kind` if it has fewer."""
         most = 1 if self._options.quick else self.figures.comparison.rounds
         return min(most, (kind and kind.rounds) or most)
+
+    def _done(self, kind: Kind) -> int:
+        """How many rounds of this kind are whole: what an earlier run was broken off in is not."""
+        counts = [self._has(one, kind) for one in (self._start, *self._others) if not one.once and kind.id not in one.not_for]
+        lacks_one = any(one.once and kind.id not in one.not_for and not self._has(one, kind) for one in self._others)
+        return min(*counts, self._rounds(kind) - lacks_one)
+
+    def _has(self, measure: Measure, kind: Kind) -> int:
+        return len(self.figures.samples.get((measure.id, kind.id), ()))
+
+    def _is_due(self, measure: Measure, kind: Kind, number: int, *, first: bool) -> bool:
+        """Whether this round of this kind has to measure it; `first`: the kind's first round in this run."""
+        if not measure.once:
+            return self._has(measure, kind) < number
+        begins = min(ONCE_IN, self._rounds(kind))
+        return not self._has(measure, kind) and (number == begins or (first and number > begins))
 
     def _is_able(self, kind: Kind) -> bool:
         if self._options.quick and not kind.quick and kind.id not in self._options.kinds:
@@ -128,7 +182,7 @@ class Run:
             if not self.figures.samples.get((measure.id, kind.id)):
                 self.figures.missing.setdefault((measure.id, kind.id), why)
 
-    def _round(self, kind: Kind, number: int) -> None:
+    def _round(self, kind: Kind, number: int, *, first: bool) -> None:
         if self._is_late():
             return self._all_missing(kind, OUT_OF_TIME)
         with step(self._report, f"{kind.title.en}, run {number}"):
@@ -136,7 +190,7 @@ class Run:
                 if not self._sample(self._start, kind):
                     return self._all_missing(kind, self.figures.why_missing(self._start.id, kind.id))
                 for measure in self._others:
-                    if measure.once and number != min(ONCE_IN, self._rounds(kind)):
+                    if not self._is_due(measure, kind, number, first=first):
                         continue
                     if kind.id in measure.not_for:
                         self.figures.missing[measure.id, kind.id] = "says nothing here"
@@ -144,7 +198,7 @@ class Run:
                         self.figures.missing.setdefault((measure.id, kind.id), OUT_OF_TIME)
                     else:
                         self._sample(measure, kind)
-                if number == 1 and not self._options.quick:
+                if first and not self._options.quick:
                     self._ask(kind)
             finally:
                 self._stop(kind)

@@ -1,6 +1,8 @@
 """Figures of a comparison, and the report: ratios, what is missing, and that no page lets emulation speak for a processor."""
 
+import json
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 from html.parser import HTMLParser
 from typing import Any
 
@@ -8,6 +10,8 @@ import pytest
 
 from labctl.check.comparing import Figures, Surroundings, figure_in, figures_json, in_words
 from labctl.check.comparison_page import cell_words, render_html, render_markdown, render_svg
+from labctl.check.comparison_run import figures_of, require_same
+from labctl.errors import UsageError
 from labctl.lab.comparison import Comparison, Measure
 from labctl.lab.values import Text
 
@@ -167,3 +171,27 @@ def test_each_row_of_the_markdown_has_a_cell_for_each_kind() -> None:
     table = [line for line in render_markdown(figures(), "en", "ratios.svg").splitlines() if line.startswith("|")]
     assert {line.count("|") for line in table} == {5}
     assert "Linux &lt;6.1&gt;; its own" in table[-1], "what a guest printed is neither markup nor a line of its own"
+
+
+def test_a_run_is_read_back_from_its_json() -> None:
+    made = figures()
+    made.answers = {("kernel", "hosted"): "Linux"}
+    read = figures_of(json.dumps(figures_json(made)), "run.json", COMPARISON)
+    assert figures_json(read) == figures_json(made)
+
+
+@pytest.mark.parametrize(("part", "word"), [("kinds", "kind"), ("measures", "measure"), ("questions", "question")])
+def test_a_run_of_another_comparison_is_refused(part: str, word: str) -> None:
+    data: Any = figures_json(figures())
+    data[part][0]["id"] = "strange"
+    with pytest.raises(UsageError) as refused:
+        figures_of(json.dumps(data), "run.json", COMPARISON)
+    assert refused.value.why == f"the lab's comparison.yaml has no {word} `strange`"
+
+
+def test_only_runs_of_one_machine_and_software_belong_together() -> None:
+    before = figures().surroundings
+    require_same(before, replace(before, date="2026-02-01"))
+    for other in (replace(before, accelerator="kvm"), replace(before, versions={"kernel of one": "6.5"}), replace(before, versions={})):
+        with pytest.raises(UsageError):
+            require_same(before, other)

@@ -1,12 +1,14 @@
 """The rounds of `compare`: real commands by sh, in nodes that are this machine; the small `vehicle` is the test's own lab's."""
 
+import json
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from labctl.check.comparing import Figures
-from labctl.engine.compare import CompareOptions, Run, _chosen
+from labctl.check.comparing import Figures, figures_json
+from labctl.engine.compare import CompareOptions, Run, _chosen, _earlier
 from labctl.engine.events import Event, silent
 from labctl.errors import TimedOut, UsageError
 from labctl.guest.agent import Completed
@@ -138,6 +140,74 @@ def test_ctrl_c_keeps_what_was_measured(tmp_path: Path) -> None:
     figures = Run(asked, asked.kinds, asked.measures, CompareOptions(), Interrupted(tmp_path), silent).measure()
     assert figures.samples["size", "native"] == [7]
     assert (tmp_path / "log").read_text().endswith("native stop\n"), "and what was started is ended"
+
+
+def again(place: Path, asked: Comparison, earlier: Figures, *kinds: str) -> tuple[Figures, list[str]]:
+    """A second run that goes on from the JSON of `earlier`, on some kinds; its figures, and what `vehicle` was told."""
+    (place / "run.json").write_text(json.dumps(figures_json(earlier)))
+    (place / "log").unlink(missing_ok=True)
+    read = _earlier(place / "run.json", asked)
+    chosen = tuple(kind for kind in asked.kinds if kind.id in kinds)
+    figures = Run(asked, chosen, asked.measures, CompareOptions(), Shell(place), silent, read).measure()
+    return figures, (place / "log").read_text().split("\n") if (place / "log").exists() else []
+
+
+def good(*kinds: str, **more: object) -> Comparison:
+    """A comparison in which every measure gives a figure."""
+    whole = comparison(*kinds, **more)
+    return whole.model_copy(update={"measures": tuple(one for one in whole.measures if one.id in ("start", "size", "rare"))})
+
+
+def test_a_run_goes_on_from_an_earlier_one(tmp_path: Path) -> None:
+    asked = good("native", "hosted", rounds=3)
+    first = Run(asked, asked.kinds[:1], asked.measures, CompareOptions(), Shell(tmp_path), silent).measure()
+    figures, log = again(tmp_path, asked, first, "native", "hosted")
+    assert {line.split()[0] for line in log if line} == {"hosted"}, "native was whole"
+    assert [len(figures.samples[cell]) for cell in (("start", "native"), ("size", "hosted"), ("rare", "hosted"))] == [3, 3, 1]
+    assert figures.answers["who", "native"] == "it is me"
+    assert figures.kinds == asked.kinds
+    assert figures.seconds > first.seconds
+
+
+def test_what_a_run_was_broken_off_in_is_measured_by_the_next(tmp_path: Path) -> None:
+    asked = good("native", rounds=3)
+    first = Run(asked, asked.kinds, asked.measures, CompareOptions(), Shell(tmp_path), silent).measure()
+    first.samples["size", "native"] = [7, 7]
+    first.samples["start", "native"].append(2.5)
+    del first.samples["rare", "native"]
+    first.missing["rare", "native"] = "not run: the time was up"
+    figures, log = again(tmp_path, asked, first, "native")
+    assert log.count("native start") == 1
+    assert [figures.samples[one, "native"] for one in ("start", "size", "rare")] == [[1.5, 1.5, 1.5, 2.5, 1.5], [7, 7, 7], [1]]
+    assert figures.missing == {}
+
+
+def test_figures_of_another_machine_are_not_put_together(tmp_path: Path) -> None:
+    asked = good("native")
+    first = Run(asked, asked.kinds, asked.measures, CompareOptions(), Shell(tmp_path), silent).measure()
+    first.surroundings = replace(first.surroundings, machine="another, 64 cores")
+    with pytest.raises(UsageError) as refused:
+        again(tmp_path, asked, first, "native")
+    assert "machine was another, 64 cores, and is " in refused.value.why
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", "Invalid JSON"),
+        ("[]", "Input should be an object"),
+        ('{"machine": "x"}', "accelerator: Field required"),
+        (b"\xff", "it is no text"),
+        (None, "No such file"),
+    ],
+)
+def test_a_file_that_is_no_earlier_run_is_refused_before_anything_starts(tmp_path: Path, text: str | bytes | None, why: str) -> None:
+    if text is not None:
+        (tmp_path / "run.json").write_bytes(text.encode() if isinstance(text, str) else text)
+    with pytest.raises(UsageError) as refused:
+        _earlier(tmp_path / "run.json", comparison("native"))
+    assert why in refused.value.why
+    assert refused.value.hint == "labctl compare --json > run.json writes one"
 
 
 def test_an_unknown_kind_is_named() -> None:
