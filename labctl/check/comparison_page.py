@@ -174,8 +174,22 @@ def _words(figures: Figures, language: str) -> dict[str, Any]:
         "caution": caution(figures).in_language(language),
         "remarks": [text.in_language(language) for text in figures.comparison.remarks],
         "source": figures.comparison.source.in_language(language),
-        "has_published": any(figures.published(measure.id, kind.id) for measure in figures.measures for kind in figures.kinds),
+        "published": _published_words(figures, language),
     }
+
+
+def _published_words(figures: Figures, language: str) -> list[dict[str, str]]:
+    """Of each published ratio beside a cell of this report: which one, and what was measured."""
+    measures, kinds = {one.id: one for one in figures.measures}, {one.id: one for one in figures.kinds}
+    return [
+        {
+            "title": f"{measures[one.measure].title.in_language(language)} · {kinds[one.kind].title.in_language(language)}",
+            "ratio": ratio_words(one.ratio),
+            "says": one.says.in_language(language),
+        }
+        for one in figures.comparison.published
+        if one.measure in measures and one.kind in kinds
+    ]
 
 
 @cache

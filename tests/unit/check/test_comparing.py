@@ -116,6 +116,14 @@ def test_data_has_every_sample_and_every_reason() -> None:
     assert cpu["cells"][1]["published_ratio"] == 0.98
 
 
+def test_what_was_measured_for_a_published_ratio_stands_below_the_tables() -> None:
+    made = figures()
+    assert "- CPU · hosted ×0.98: Linpack\n" in render_markdown(made, "en", "x.svg")
+    assert "<li>CPU · ホスト型 ×0.98: Linpack</li>" in render_html(made, "ja")
+    made.kinds = made.kinds[:1]
+    assert "Linpack" not in render_html(made, "en"), "no column has it"
+
+
 def test_the_picture_is_well_formed_and_shows_what_was_measured_and_what_was_published() -> None:
     root = ElementTree.fromstring(render_svg(figures(), "en"))
     space = "{http://www.w3.org/2000/svg}"
