@@ -82,8 +82,8 @@ def taps_of(node: NodeRecord) -> tuple[str, ...]:
     return (*(port.tap for port in node.ports), wires.management_tap(node.index))
 
 
-def management_nic(node: NodeRecord) -> Nic:
-    return Nic(wires.management_tap(node.index), management_mac(node.index), MANAGEMENT_SLOT)
+def management_nic(index: int) -> Nic:
+    return Nic(wires.management_tap(index), management_mac(index), MANAGEMENT_SLOT)
 
 
 def domain_spec(
@@ -92,10 +92,10 @@ def domain_spec(
     layer: "LayerFiles",
     *,
     ram: Ram | None = None,
-    with_nics: bool = True,
+    cabled: bool = True,
 ) -> DomainSpec:
-    """The node's machine, as the hypervisor is told to start it."""
-    nics = (management_nic(node), *(nic_at(record, f"{node.name}:{port.name}") for port in node.ports)) if with_nics else ()
+    """The node's machine, as the hypervisor is told to start it. Not `cabled`: with the management NIC only."""
+    nics = [nic_at(record, f"{node.name}:{port.name}") for port in node.ports] if cabled else []
     short = Path(record.short)
     return DomainSpec(
         name=node.name,
@@ -109,7 +109,7 @@ def domain_spec(
         xen=layer.xen,
         disk=disk_of(record, node.name),
         disk_chain=chain_of(disk_of(record, node.name)),
-        nics=nics,
+        nics=(management_nic(node.index), *nics),
         console=short / "run" / f"console-{node.name}",
         serial_log=short / "log" / f"serial-{node.name}.log",
         ram=ram,

@@ -1,4 +1,4 @@
-"""A machine of labctl's own, for making things: no NIC, no lab, in namespaces that are gone when the block is left.
+"""A machine of labctl's own, for making things: no cable, no lab, in namespaces that are gone when the block is left.
 
 Owns the scratch instance. Used to run a node's `run:` commands for an image layer, and to boot the machine that warm starts copy.
 """
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from labctl.engine.instances import InstanceRecord, boot_id, now
 from labctl.engine.session import Session, open_session, start_libvirtd
 from labctl.host.accelerator import Accelerator
-from labctl.host.domain_xml import DomainSpec, Ram
+from labctl.host.domain_xml import DomainSpec, Nic, Ram
 from labctl.host.making import making, new_name
 from labctl.host.namespace import borrowed_namespace, short_place
 from labctl.host.places import cache_directory, scratch_directory, state_directory
@@ -41,16 +41,20 @@ def scratch_session(accelerator: Accelerator) -> Iterator[Session]:
         yield stack.enter_context(open_session(record))
 
 
-def boot_scratch(session: Session, layer: "LayerFiles", disk: Path, *, memory_mib: int, cpus: int, ram: Ram | None = None) -> None:
-    """Boot a machine without NICs on `disk`, an overlay of `layer`, and wait until its agent answers."""
-    session.hypervisor.start(scratch_spec(session.record, layer, disk, memory_mib=memory_mib, cpus=cpus, ram=ram))
+def boot_scratch(
+    session: Session, layer: "LayerFiles", disk: Path, *, memory_mib: int, cpus: int, ram: Ram | None = None, nics: tuple[Nic, ...] = ()
+) -> None:
+    """Boot a machine on `disk`, an overlay of `layer`, and wait until its agent answers."""
+    session.hypervisor.start(scratch_spec(session.record, layer, disk, memory_mib=memory_mib, cpus=cpus, ram=ram, nics=nics))
     session.agent(NAME).wait_until_up(session.deadline(BOOT_S))
 
 
-def scratch_spec(record: InstanceRecord, layer: "LayerFiles", disk: Path, *, memory_mib: int, cpus: int, ram: Ram | None) -> DomainSpec:
+def scratch_spec(
+    record: InstanceRecord, layer: "LayerFiles", disk: Path, *, memory_mib: int, cpus: int, ram: Ram | None, nics: tuple[Nic, ...] = ()
+) -> DomainSpec:
     short = Path(record.short)
     return DomainSpec(
         name=NAME, uuid=str(uuid.uuid4()), accelerator=record.accelerator, memory_mib=memory_mib, cpus=cpus,
-        kernel=layer.kernel, initrd=layer.initrd, cmdline=layer.cmdline, xen=layer.xen, disk=disk, disk_chain=layer.disks, nics=(),
+        kernel=layer.kernel, initrd=layer.initrd, cmdline=layer.cmdline, xen=layer.xen, disk=disk, disk_chain=layer.disks, nics=nics,
         console=short / "run" / "console", serial_log=short / "log" / "serial.log", ram=ram,
     )  # fmt: skip

@@ -1,7 +1,8 @@
 """Warm images: a machine is booted once for each key, settled and saved; nodes are clones of it.
 
-Owns how one is made (in a scratch instance, without a NIC: a NIC's MAC travels in the saved state) and how a clone starts. A clone's RAM is
-a file of its own when the lab is to be saved afterwards, else the saved one, copied where it is written.
+Owns how one is made (in a scratch instance, with the management NIC only) and how a clone starts. A NIC's MAC travels in the saved state:
+the lesson's NICs are plugged into each clone, so that no other MAC is ever seen there; the management NIC, which no lesson sees, is given
+its own. A clone's RAM is a file of its own when the lab is to be saved afterwards, else the saved one, copied where it is written.
 """
 
 import time
@@ -13,10 +14,11 @@ from typing import TYPE_CHECKING
 from labctl.engine.events import Reporter, step
 from labctl.engine.instances import NodeRecord
 from labctl.engine.links import nic_at
-from labctl.engine.nodes import domain_spec, management_nic
+from labctl.engine.nodes import domain_spec, management_address, management_mac, management_nic
 from labctl.engine.scratch import NAME, boot_scratch, scratch_session, scratch_spec
 from labctl.engine.session import Session, disk_of, make_overlay
 from labctl.errors import StepError
+from labctl.host import wires
 from labctl.host.accelerator import Accelerator
 from labctl.host.domain_xml import DomainSpec, Ram
 from labctl.host.places import cache_directory
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
 SETTLE_S = 60.0
 ANSWER_S = 15.0
+NOBODY = -1  # a machine that is to be cloned has the management address before that of the first node
 # What a boot starts is through: systemd says so, and the processor has had nothing to do for a second, so the console's shell is up too.
 # If it is never so quiet, what there is must do.
 SETTLED = """\
@@ -85,7 +88,8 @@ def _boot_and_save(
     make_overlay(layer.disks[0], saved.disk)
     with scratch_session(accelerator) as session:
         ram = Ram(saved.ram, shared=True, incoming=False)
-        boot_scratch(session, layer, saved.disk, memory_mib=memory_mib, cpus=cpus, ram=ram)
+        wires.carry_out(session.record.first, [wires.make_tap(wires.management_tap(NOBODY))])
+        boot_scratch(session, layer, saved.disk, memory_mib=memory_mib, cpus=cpus, ram=ram, nics=(management_nic(NOBODY),))
         session.agent(NAME).run(SETTLED, timeout_s=session.deadline(SETTLE_S))
         session.hypervisor.pause(NAME)
         if whole:
@@ -125,7 +129,8 @@ def _start_once(session: Session, layer: "LayerFiles", saved: SavedMachine, memo
     try:
         make_overlay(saved.disk, disk)
         ram = _ram_for_copy(saved, session.record.directory / "trial.ram", memory_mib, own=False)
-        spec = scratch_spec(session.record, layer, disk, memory_mib=memory_mib, cpus=cpus, ram=ram)
+        nics = (management_nic(NOBODY),)
+        spec = scratch_spec(session.record, layer, disk, memory_mib=memory_mib, cpus=cpus, ram=ram, nics=nics)
         spec = replace(spec, disk_chain=(saved.disk, *layer.disks))
         _start_saved(session, spec, saved)
         session.hypervisor.resume(NAME)
@@ -143,13 +148,27 @@ def start_clone(session: Session, node: NodeRecord, layer: "LayerFiles", saved: 
     node = replace(node, chain=(str(saved.disk), *(str(disk) for disk in layer.disks)))
     make_overlay(saved.disk, disk_of(session.record, node.name))
     ram = _ram_for_copy(saved, ram_of(session, node.name), node.memory_mib, own=to_be_saved)
-    spec = domain_spec(session.record, node, layer, ram=ram, with_nics=False)
+    spec = domain_spec(session.record, node, layer, ram=ram, cabled=False)
     _start_saved(session, spec, saved)
-    for nic in (management_nic(node), *(nic_at(session.record, f"{node.name}:{port.name}") for port in node.ports)):
-        session.hypervisor.attach(node.name, nic)  # while it stands still: it finds all of them at once
+    for port in node.ports:  # while it stands still: it finds all of them at once
+        session.hypervisor.attach(node.name, nic_at(session.record, f"{node.name}:{port.name}"))
     session.hypervisor.resume(node.name)
     session.agent(node.name).wait_until_up(session.deadline(ANSWER_S), every_s=0.02)
+    _take_management_address(session, node)
     return node
+
+
+def _take_management_address(session: Session, node: NodeRecord) -> None:
+    """The clone's management NIC gets the node's own MAC and address, which it has from the beginning when it boots."""
+    batch = (
+        f"link set mgmt0 address {management_mac(node.index)}\n"
+        f"addr del {management_address(NOBODY)}/{wires.MANAGEMENT_PREFIX} dev mgmt0\n"
+        f"addr add {node.management_address}/{wires.MANAGEMENT_PREFIX} dev mgmt0\n"
+    )
+    argv, limit = ("/sbin/ip", "-n", "mgmt", "-batch", "-"), session.deadline(ANSWER_S)
+    done = session.agent(node.name).run(argv, stdin=batch.encode(), timeout_s=limit)
+    if done.status != 0:
+        raise StepError(f"{node.name}: its management NIC does not take its address", why=done.stderr.decode(errors="replace").strip())
 
 
 def _ram_for_copy(saved: SavedMachine, place: Path, memory_mib: int, *, own: bool) -> Ram:

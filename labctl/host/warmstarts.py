@@ -1,6 +1,6 @@
 """Saved machines on disk: RAM file, device state and disk of a booted one, found by the key of all that must match.
 
-Owns the directories of warm images (one machine, no NIC) and of checkpoints (a whole lab), how they come to be whole or not at all, and
+Owns the directories of warm images (one machine, no cable) and of checkpoints (a whole lab), how they come to be whole or not at all, and
 how a copy's RAM file is made. Knows neither roles nor labs: a key is a digest, a machine is three files.
 """
 
@@ -22,7 +22,7 @@ from labctl.host.making import is_whole, making, new_name, remove_whole
 from labctl.host.room import MAKE_ROOM, allocate, need_room
 from labctl.host.run import run
 
-FORMAT = 2  # a change of the machine's devices, or of what is settled before it is saved, raises it
+FORMAT = 3  # a change of the machine's devices, or of what is settled before it is saved, raises it
 BUILD_WAIT_S = 900.0
 
 

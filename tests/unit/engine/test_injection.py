@@ -132,7 +132,7 @@ def hold(lab: Lab, place: Path) -> None:
     for node in nodes:
         assert re.fullmatch(r"[a-z][a-z0-9-]{0,19}", node.name), "it becomes a file's name"
         assert all(re.fullmatch(r"[a-z0-9]{1,15}", port.tap) for port in node.ports)
-        nics = (management_nic(node), *(nic_at(record, f"{node.name}:{port.name}") for port in node.ports))
+        nics = (management_nic(node.index), *(nic_at(record, f"{node.name}:{port.name}") for port in node.ports))
         domain = ET.fromstring(render_domain(replace(SPEC, name=node.name, uuid=node.uuid, nics=nics), TEMPLATES))
         assert [tag.tag for tag in domain.iter() if tag.tag.endswith("arg") or tag.tag == "x"] == []
         assert len(domain.findall("./devices/interface")) == len(nics)
