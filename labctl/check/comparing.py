@@ -8,6 +8,12 @@ from dataclasses import dataclass, field
 from labctl.check.report import text_json
 from labctl.check.texts import first_match
 from labctl.lab.comparison import Comparison, Kind, Measure
+from labctl.lab.values import Text
+
+NOT_RUN = Text(en="not run", ja="測っていない")
+OUT_OF_TIME = Text(en="not run: the time was up", ja="時間切れで、測っていない")
+SHORT_RUN = Text(en="not in the short run", ja="短縮版では測らない")
+SAYS_NOTHING = Text(en="says nothing here", ja="ここでは意味がない")
 
 
 @dataclass(frozen=True)
@@ -55,7 +61,13 @@ class Figures:
         return own / native if own is not None and native else None
 
     def why_missing(self, measure: str, kind: str) -> str:
-        return self.missing.get((measure, kind), "not run")
+        return self.missing.get((measure, kind), NOT_RUN.en)
+
+    def why_missing_in(self, language: str, measure: str, kind: Kind) -> str:
+        """As `why_missing`, for a reader: what a program said is as it was said, our own reasons are in the language."""
+        why = self.why_missing(measure, kind.id)
+        ours = (NOT_RUN, OUT_OF_TIME, SHORT_RUN, SAYS_NOTHING, *((kind.lacks,) if kind.lacks else ()))
+        return next((one.in_language(language) for one in ours if one.en == why), why)
 
     def published(self, measure: str, kind: str) -> float | None:
         return next((one.ratio for one in self.comparison.published if (one.measure, one.kind) == (measure, kind)), None)

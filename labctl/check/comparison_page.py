@@ -94,11 +94,11 @@ def ratio_words(ratio: float) -> str:
     return f"×{in_words(ratio)}"
 
 
-def cell_words(figures: Figures, measure: Measure, kind: Kind) -> str:
+def cell_words(figures: Figures, measure: Measure, kind: Kind, language: str) -> str:
     """`20.1 s ×21`, or why there is nothing."""
     median = figures.median(measure.id, kind.id)
     if median is None:
-        return figures.why_missing(measure.id, kind.id)
+        return figures.why_missing_in(language, measure.id, kind)
     ratio = figures.ratio_to_other(measure.id, kind)
     return in_words(median) + (f" {ratio_words(ratio)}" if ratio is not None else "")
 
@@ -120,7 +120,7 @@ def caution(figures: Figures) -> Text:
         ja=(
             "ノードそのものがエミュレーションで動いている。ゲストのメモリーアクセスや、ゲストとの切り替えは、本来は CPU がハードウェアで"
             "行うものだが、ここではそれもエミュレーションになる。そのため、仮想マシンの列は、どんな実機よりも遅い。この結果から言えるのは、"
-            "起動の順序やカーネルの持ち主であって、ホスト型やハイパーバイザー型のコストではない。コストは、文献の比を見ること。"
+            "方式どうしの大小の順と、カーネルの持ち主であって、ホスト型やハイパーバイザー型のコストではない。コストは、文献の比を見ること。"
         ),
     )
 
@@ -142,7 +142,7 @@ def _words(figures: Figures, language: str) -> dict[str, Any]:
                     "ratio": "" if ratio is None else ratio_words(ratio),
                     "spread": "" if spread is None else f"{in_words(spread[0])} – {in_words(spread[1])}",
                     "runs": len(figures.samples.get((measure.id, kind.id), [])),
-                    "missing": "" if median is not None else figures.why_missing(measure.id, kind.id),
+                    "missing": "" if median is not None else figures.why_missing_in(language, measure.id, kind),
                     "published": "" if published is None else ratio_words(published),
                 }
             )

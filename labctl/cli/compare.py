@@ -90,7 +90,7 @@ def compare(
         )
     )
     rows = [
-        (one.title.in_language(reader.language), one.unit, *(cell_words(figures, one, each) for each in figures.kinds))
+        (one.title.in_language(reader.language), one.unit, *(cell_words(figures, one, each, reader.language) for each in figures.kinds))
         for one in figures.measures
     ]
     reader.table(rows, heading=("", "", *(one.title.in_language(reader.language) for one in figures.kinds)))

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
-from labctl.check.comparing import Figures, Surroundings, figure_in
+from labctl.check.comparing import OUT_OF_TIME, SAYS_NOTHING, SHORT_RUN, Figures, Surroundings, figure_in
 from labctl.check.comparison_run import figures_of, require_same
 from labctl.engine import at_work
 from labctl.engine.down import down
@@ -27,7 +27,6 @@ from labctl.lab.values import seconds_of
 from labctl.lab.words import meant
 
 STOP_S, NEEDS_S, ANSWER_S = 60.0, 30.0, 30.0
-OUT_OF_TIME = "not run: the time was up"
 ONCE_IN = 2  # the round of what is measured once and takes long: first every kind has its column
 INSIDE = "vehicle $KIND run"
 PACKAGES = ("docker.io", "qemu-system-x86", "xen-hypervisor-4.17-amd64")  # whose versions a report names
@@ -164,16 +163,15 @@ class Run:
 
     def _is_able(self, kind: Kind) -> bool:
         if self._options.quick and not kind.quick and kind.id not in self._options.kinds:
-            self._all_missing(kind, "not in the short run")
+            self._all_missing(kind, SHORT_RUN.en)
             return False
         if kind.needs is None:
             return True
         answer = self._target.run_on(kind.node, _script(kind, kind.needs), timeout_s=NEEDS_S * self._target.time_scale)
         if answer.status == 0:
             return True
-        self._all_missing(
-            kind, (answer.text.strip() or answer.stderr.decode(errors="replace").strip() or "not on this host").splitlines()[-1]
-        )
+        said = answer.text.strip() or answer.stderr.decode(errors="replace").strip() or "not on this host"
+        self._all_missing(kind, kind.lacks.en if kind.lacks else said.splitlines()[-1])
         return False
 
     def _all_missing(self, kind: Kind, why: str) -> None:
@@ -184,7 +182,7 @@ class Run:
 
     def _round(self, kind: Kind, number: int, *, first: bool) -> None:
         if self._is_late():
-            return self._all_missing(kind, OUT_OF_TIME)
+            return self._all_missing(kind, OUT_OF_TIME.en)
         with step(self._report, f"{kind.title.en}, run {number}"):
             try:
                 if not self._sample(self._start, kind):
@@ -193,9 +191,9 @@ class Run:
                     if not self._is_due(measure, kind, number, first=first):
                         continue
                     if kind.id in measure.not_for:
-                        self.figures.missing[measure.id, kind.id] = "says nothing here"
+                        self.figures.missing[measure.id, kind.id] = SAYS_NOTHING.en
                     elif self._is_late():
-                        self.figures.missing.setdefault((measure.id, kind.id), OUT_OF_TIME)
+                        self.figures.missing.setdefault((measure.id, kind.id), OUT_OF_TIME.en)
                     else:
                         self._sample(measure, kind)
                 if first and not self._options.quick:

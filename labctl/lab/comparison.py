@@ -42,6 +42,7 @@ class Kind(Strict):
     node: Name = Field(description="the lab's node on which it runs")
     yardstick: Flag = Field(default=False, description="the others on its node are compared with this one")
     needs: Command | None = Field(default=None, description="command that must succeed on the node; else the column says what it printed")
+    lacks: Words | None = Field(default=None, description="what the column says then instead of that")
     rounds: Number | None = Field(default=None, ge=1, le=100, description="how often at most: for what takes long")
     quick: Flag = Field(default=True, description="whether the short run has it too")
 

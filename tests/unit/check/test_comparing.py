@@ -103,9 +103,12 @@ def test_a_cell_says_its_figure_or_why_there_is_none() -> None:
     made = figures()
     start, _ = COMPARISON.measures
     native, hosted, xen = COMPARISON.kinds
-    assert cell_words(made, start, native) == "2.00"
-    assert cell_words(made, start, hosted) == "20.0 ×10.0"
-    assert cell_words(made, start, xen) == "not run: the time was up"
+    assert cell_words(made, start, native, "en") == "2.00"
+    assert cell_words(made, start, hosted, "en") == "20.0 ×10.0"
+    assert cell_words(made, start, xen, "en") == "not run: the time was up"
+    assert cell_words(made, start, xen, "ja") == "時間切れで、測っていない"
+    made.missing["start", "xen"] = "xl: no such domain"
+    assert cell_words(made, start, xen, "ja") == "xl: no such domain", "what a program said is not translated"
 
 
 def test_data_has_every_sample_and_every_reason() -> None:

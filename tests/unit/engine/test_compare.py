@@ -14,6 +14,7 @@ from labctl.errors import TimedOut, UsageError
 from labctl.guest.agent import Completed
 from labctl.lab.comparison import Comparison
 from labctl.lab.load import load_lab
+from labctl.lab.values import Text
 from tests.unit.engine.fake_lab import FakeLab
 
 LAB = """
@@ -120,6 +121,15 @@ def test_a_kind_that_this_host_cannot_have_says_so(tmp_path: Path) -> None:
     figures, _, log = run(tmp_path, asked.model_copy(update={"kinds": (asked.kinds[0], hosted)}), quick=True)
     assert figures.why_missing("start", "hosted") == "no /dev/kvm"
     assert "hosted start" not in log
+
+
+def test_a_kind_that_this_host_cannot_have_may_say_so_in_its_own_words(tmp_path: Path) -> None:
+    asked = comparison("native", "hosted")
+    lacks = Text(en="the processor does not virtualise", ja="この CPU は仮想化を支援しない")
+    hosted = asked.kinds[1].model_copy(update={"needs": "test -c /dev/null/kvm", "lacks": lacks})
+    figures, _, _ = run(tmp_path, asked.model_copy(update={"kinds": (asked.kinds[0], hosted)}), quick=True)
+    assert figures.why_missing("start", "hosted") == lacks.en
+    assert figures.why_missing_in("ja", "start", hosted) == lacks.ja
 
 
 def test_no_measure_begins_after_the_time(tmp_path: Path) -> None:
