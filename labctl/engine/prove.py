@@ -63,40 +63,60 @@ def shard(labs: Sequence[Path], which: str) -> tuple[Path, ...]:
 
 
 def prove(labs: Sequence[Path], *, budget_s: float | None, artifacts: Path | None, report: Reporter) -> ProveReport:
-    """Prove each lab of these files. `HostError` as soon as this machine turns out not to be able."""
+    """Prove each lab of these files. `HostError` as soon as this machine turns out not to be able; `UsageError` for two of one name."""
     began = time.monotonic()
     done: list[LabProof] = []
-    for file in labs:
+    for lab, file in _by_name(labs).items():
         if budget_s is not None and time.monotonic() - began > budget_s:
-            done.append(LabProof(file.parent.name, Outcome.NOT_RUN, (), (), "the budget was used up", 0.0, ""))
+            done.append(LabProof(lab, Outcome.NOT_RUN, (), (), "the budget was used up", 0.0, ""))
             continue
-        done.append(_prove_lab(file, artifacts, report))
+        done.append(_prove_lab(lab, file, artifacts, report))
     return ProveReport(tuple(done), time.monotonic() - began)
 
 
-def _prove_lab(file: Path, artifacts: Path | None, report: Reporter) -> LabProof:
+def _by_name(labs: Sequence[Path]) -> dict[str, Path]:
+    """Lab → its file: the name in the file, since directories may share theirs or have none that can be an instance's."""
+    found: dict[str, Path] = {}
+    for file in labs:
+        name = _name_of(file)
+        if name in found:
+            why = f"{found[name]} and {file}: a run keeps what a red lab leaves by the lab's name"
+            raise UsageError(f"two labs are called {name}", why=why, hint="name each lab once, or prove them in two runs")
+        found[name] = file
+    return found
+
+
+def _name_of(file: Path) -> str:
+    """The lab's own name; the directory's for a file that cannot be loaded, which its proof then tells."""
+    try:
+        return load_lab(file).name
+    except LabError:
+        return file.absolute().parent.name
+
+
+def _prove_lab(lab: str, file: Path, artifacts: Path | None, report: Reporter) -> LabProof:
     began = time.monotonic()
-    name = f"prove-{file.parent.name}"[:40]
+    name = f"prove-{lab}"
     verified: tuple[VerifyReport, ...] = ()
     proven: tuple[SelftestReport, ...] = ()
     error, accelerator = "", ""
-    with step(report, f"prove {file.parent.name}"):
+    with step(report, f"prove {lab}"):
         try:
             record = up(load_lab(file), instance=name, options=UpOptions(), report=report).record
             accelerator = record.accelerator
-            with _wires_kept(record, artifacts, file.parent.name):
+            with _wires_kept(record, artifacts, lab):
                 verified = at_work.verify(record, (), None, report)
                 proven = at_work.selftest(record, (), None, report)
         except HostError:
             raise
         except LabError as failed:
             error = "\n".join(part for part in (str(failed), failed.hint) if part)
-            report(Event("warning", f"{file.parent.name}: {error}"))
+            report(Event("warning", f"{lab}: {error}"))
         finally:
             green = not error and not any(one.exit_code for one in verified) and not any(one.exit_code for one in proven)
-            _end(name, None if green else artifacts, file.parent.name, report)
+            _end(name, None if green else artifacts, lab, report)
     outcome = Outcome.PROVEN if green else Outcome.RED
-    return LabProof(file.parent.name, outcome, verified, proven, error, time.monotonic() - began, accelerator)
+    return LabProof(lab, outcome, verified, proven, error, time.monotonic() - began, accelerator)
 
 
 @contextmanager
