@@ -1,12 +1,13 @@
 """The one place where an error becomes words and an exit status.
 
     LabError      what failed, why, what to type; its own exit code    Ctrl-C       what is left; 130
-    broken pipe   nothing, the reader has gone                         all others   a bug: traceback, 70
+    broken pipe   nothing, if it is our own reader who has gone        all others   a bug: traceback, 70
 
 `--debug` shows the traceback of a LabError too.
 """
 
 import os
+import select
 import sys
 import traceback
 from collections.abc import Iterator
@@ -42,18 +43,27 @@ def guarded(reader: Reader, *, status: int | None = None) -> Iterator[None]:
     except KeyboardInterrupt as stop:
         reader.complain("\n".join(render_interruption(reader.steps.open, instances_left())))
         raise typer.Exit(128 + stop.number if isinstance(stop, Terminated) else INTERRUPTED) from None
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter complains when it flushes at its end
-        raise typer.Exit(0) from None
     except (typer.Exit, typer.Abort):
         raise
     except Exception as error:
+        if isinstance(error, BrokenPipeError) and (unread := _unread_streams()):
+            for number in unread:
+                os.dup2(os.open(os.devnull, os.O_WRONLY), number)  # or the interpreter complains when it flushes at its end
+            raise typer.Exit(0) from None
         if (told := _of_the_machine(error)) is not None:
             reader.complain(render_failure(told))
             raise typer.Exit(told.exit_code if status is None else status) from None
         traceback.print_exc()
         reader.complain("labctl: this is a bug in labctl, not in your lab. Please report the lines above.")
         raise typer.Exit(BUG) from None
+
+
+def _unread_streams() -> list[int]:
+    """Standard output and standard error, those of them whose reader has gone (poll(2)): any other broken pipe is a failure."""
+    poll = select.poll()
+    for stream in (sys.stdout, sys.stderr):
+        poll.register(stream.fileno(), 0)
+    return [number for number, events in poll.poll(0) if events & (select.POLLERR | select.POLLHUP)]
 
 
 def _of_the_machine(error: Exception) -> LabError | None:

@@ -59,15 +59,23 @@ def _compressed(target: IO[bytes], wanted: bool) -> Iterator[IO[bytes]]:
     if not wanted:
         yield target
         return
-    process = start(["zstd", "-q", "-T0", "-c"], stdin=subprocess.PIPE, stdout=target)
+    process = start(["zstd", "-q", "-T0", "-c"], stdin=subprocess.PIPE, stdout=target, stderr=subprocess.PIPE)
     assert process.stdin is not None
     try:
         yield process.stdin
         process.stdin.close()
         if process.wait() != 0:
-            raise HostError("zstd could not write the archive", hint="is there room left?")
+            raise _unwritten(process)
+    except BrokenPipeError as ended:
+        raise _unwritten(process) from ended
     finally:
         stop(process)
+
+
+def _unwritten(process: "subprocess.Popen[bytes]") -> HostError:
+    assert process.stderr is not None
+    said = process.stderr.read().decode(errors="replace").strip()
+    return HostError("zstd could not write the archive", why=said, hint="is there room left? df shows it")
 
 
 @contextlib.contextmanager

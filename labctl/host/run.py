@@ -4,6 +4,7 @@ Owns what a failed program looks like to a person (the command ready to paste, i
 stop of one that does not end. Which program to run, and what its output means, is the caller's.
 """
 
+import contextlib
 import os
 import shlex
 import signal
@@ -131,7 +132,8 @@ def stop(process: "subprocess.Popen[bytes]") -> None:
                 continue
     for stream in (process.stdin, process.stdout, process.stderr):
         if stream is not None:
-            stream.close()
+            with contextlib.suppress(BrokenPipeError):  # a program that has ended reads no more
+                stream.close()
 
 
 def _signal_group(process: "subprocess.Popen[bytes]", how: signal.Signals) -> None:

@@ -52,6 +52,11 @@ def test_a_bug_shows_its_traceback_and_ends_with_70(capsys: pytest.CaptureFixtur
     assert "this is a bug in labctl" in said
 
 
+def test_a_pipe_that_breaks_inside_is_no_reader_that_went_away(capfd: pytest.CaptureFixture[str]) -> None:
+    assert status_of(BrokenPipeError("zstd has ended")) == 70
+    assert "zstd has ended" in capfd.readouterr().err
+
+
 def test_a_labs_error_shows_no_traceback_unless_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
     status_of(UsageError("no lab"))
     assert "Traceback" not in capsys.readouterr().err

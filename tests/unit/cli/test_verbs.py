@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 from contextlib import chdir
@@ -164,6 +165,16 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     argv = f"{sys.executable} -m labctl.cli schema | head -c 1; exit ${{PIPESTATUS[0]}}"
     ended = subprocess.run(["bash", "-c", argv], env=env, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_a_reader_that_closes_a_socket_is_no_error_either() -> None:
+    ours, its = socket.socketpair()  # what sshd gives a command without a terminal
+    its.close()
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    argv = (sys.executable, "-m", "labctl.cli", "schema")
+    with ours:
+        ended = subprocess.run(argv, env=env, cwd=ROOT, stdout=ours.fileno(), stderr=subprocess.PIPE, text=True, check=False)
     assert (ended.returncode, ended.stderr) == (0, "")
 
 

@@ -2,6 +2,7 @@
 
 import io
 import json
+import secrets
 import shutil
 import struct
 import subprocess
@@ -15,6 +16,7 @@ from labctl.errors import HostError, LabError, StepError
 from labctl.host.image_archive import read_archive, write_archive
 from labctl.host.image_recipe import digest_of
 from labctl.host.image_store import DISK, RECORD, LayerRecord, Store
+from tests.small_disk import small_disk
 from tests.unit.host.image_layers import BASE, keep_chain, keep_layer, package_recipe
 
 Members = list[tuple[tarfile.TarInfo, bytes]]
@@ -61,6 +63,16 @@ def test_an_archive_that_cannot_be_written_leaves_nothing(sender: Store, tmp_pat
     with pytest.raises(FileNotFoundError):
         write_archive(tmp_path / "layers.tar", layers, quiet)
     assert not list(tmp_path.glob("*layers.tar*"))
+
+
+def test_a_disk_that_becomes_full_under_the_compressor_is_told_and_leaves_nothing(tmp_path: Path) -> None:
+    store = Store(tmp_path / "sender")
+    keep_layer(store, BASE, content=secrets.token_hex(4 << 20))
+    with small_disk(tmp_path / "small", 1) as disk:
+        with pytest.raises(HostError, match="zstd could not write the archive") as told:
+            write_archive(disk.place / "layers.tar.zst", store.layers(), quiet)
+        assert "No space left on device" in told.value.why
+        assert list(disk.place.iterdir()) == []
 
 
 def test_a_layer_without_its_parent_is_refused(sender: Store, receiver: Store, tmp_path: Path) -> None:

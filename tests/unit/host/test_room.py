@@ -122,6 +122,10 @@ def an_archive(place: Path) -> None:
     write_archive(place / "layers.tar", Store(Path(os.environ["SENDER"])).layers(), lambda _: None)
 
 
+def a_compressed_archive(place: Path) -> None:
+    write_archive(place / "layers.tar.zst", Store(Path(os.environ["SENDER"])).layers(), lambda _: None)
+
+
 def a_journal(place: Path) -> None:
     for _ in range(8):
         Journal(place).write("x" * 4000)
@@ -140,6 +144,7 @@ WRITERS: dict[str, Callable[[Path], None]] = {
     "the memory of a node": lambda place: allocate(place / "ram", 1, "the memory of pc1"),
     "an image layer": a_layer,
     "an archive of layers": an_archive,
+    "a compressed archive of layers": a_compressed_archive,
     "a description of a checkpoint": a_checkpoint,
 }
 
