@@ -34,8 +34,11 @@ def interrupt_builds() -> None:
 
 
 def run_long(argv: Sequence[str], build: Path, *, timeout_s: float, env: Mapping[str, str] | None = None) -> Result:
-    """As `run`, for a program of minutes: it stops when builds are interrupted. Its session is noted in `build`."""
-    process = start(argv, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    """As `run`, for a program of minutes: it stops when builds are interrupted. Its session is noted in `build`.
+
+    What it makes is closed to nobody by the caller's umask: it becomes the files of an image, and subordinate ids must reach it.
+    """
+    process = start(argv, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, umask=0o022)
     deadline = time.monotonic() + timeout_s
     try:
         (build / SESSION_NOTE).write_text(f"{process.pid} {_started(process.pid)}")
@@ -108,7 +111,8 @@ def scratch_directory(build: Path) -> Iterator[Path]:
     """A directory that subordinate ids can reach, gone with the block. Its name is noted in `build` first, for the sweep after a kill."""
     place = scratch_place() / f"labctl-build-{secrets.token_hex(6)}"
     (build / SCRATCH_NOTE).write_text(str(place))
-    place.mkdir(mode=0o711)
+    place.mkdir()
+    place.chmod(0o711)  # mkdir's mode would be cut by the umask
     try:
         yield place
     finally:

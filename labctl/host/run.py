@@ -97,6 +97,7 @@ def start(
     cwd: Path | None = None,
     pass_fds: Sequence[int] = (),
     new_session: bool = True,
+    umask: int = -1,
 ) -> "subprocess.Popen[bytes]":
     """Start `argv` and return at once; the caller ends it with `stop`. `HostError` if the program is not there."""
     try:
@@ -109,6 +110,7 @@ def start(
             cwd=cwd,
             pass_fds=tuple(pass_fds),
             start_new_session=new_session,
+            umask=umask,
         )
     except FileNotFoundError as missing:
         raise HostError(f"{argv[0]} is not installed", why=str(missing), hint="labctl doctor names the package") from missing

@@ -1,12 +1,15 @@
 """What the makers share: failures told in a person's words, and room asked for before it is needed."""
 
+import os
+import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from labctl.errors import CommandError, HostError, TimedOut
 from labctl.host.image_packages import install
-from labctl.host.image_tools import explained, no_room, remove_tree, require_room, run_long
+from labctl.host.image_tools import explained, no_room, remove_tree, require_room, run_long, scratch_directory
 
 
 def failure(output: str) -> CommandError:
@@ -51,6 +54,26 @@ def test_a_program_that_does_not_end_is_stopped(tmp_path: Path) -> None:
     assert run_long(["sh", "-c", "echo said"], tmp_path, timeout_s=5).text == "said\n"
     with pytest.raises(CommandError, match="status 3"):
         run_long(["sh", "-c", "exit 3"], tmp_path, timeout_s=5)
+
+
+@pytest.fixture
+def _closed_umask() -> Iterator[None]:
+    before = os.umask(0o077)
+    yield
+    os.umask(before)
+
+
+@pytest.mark.usefixtures("_closed_umask")
+def test_subordinate_ids_reach_the_scratch_directory_whatever_the_umask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    with scratch_directory(tmp_path) as place:
+        assert stat.S_IMODE(place.stat().st_mode) == 0o711
+
+
+@pytest.mark.usefixtures("_closed_umask")
+def test_files_of_an_image_do_not_depend_on_the_umask_of_who_builds_it(tmp_path: Path) -> None:
+    run_long(["touch", str(tmp_path / "made")], tmp_path, timeout_s=5)
+    assert stat.S_IMODE((tmp_path / "made").stat().st_mode) == 0o644
 
 
 def test_a_name_that_apt_would_take_for_a_removal_is_refused(tmp_path: Path) -> None:
