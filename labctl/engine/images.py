@@ -20,7 +20,7 @@ from labctl.engine.instances import InstanceRecord, list_instances
 from labctl.errors import StepError
 from labctl.host.accelerator import cached_accelerator
 from labctl.host.image_recipe import LayerFile, MachineRecipe, NodeRecipe, PackageRecipe, UnpackRecipe
-from labctl.host.image_tools import interrupt_builds
+from labctl.host.image_tools import allow_builds, interrupt_builds
 from labctl.host.images import ImageStore, LayerFiles, Removed
 from labctl.host.locks import lock, use
 from labctl.host.places import cache_directory, extra_images_directory, images_directory
@@ -167,8 +167,9 @@ def _build_level(store: ImageStore, recipes: Sequence[NodeRecipe], report: Repor
             for done in [pool.submit(build, recipe) for recipe in recipes]:
                 done.result()
         except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
             interrupt_builds()
+            pool.shutdown(wait=True, cancel_futures=True)
+            allow_builds()
             raise
 
 

@@ -29,8 +29,13 @@ _interrupted = threading.Event()
 
 
 def interrupt_builds() -> None:
-    """Stop what the other threads of this process build: Ctrl-C reaches only the main one. For a process that is about to end."""
+    """Stop what the other threads of this process build: Ctrl-C reaches only the main one. Until `allow_builds`."""
     _interrupted.set()
+
+
+def allow_builds() -> None:
+    """Builds go on again, for a process that does after one failed. Only when all that were to be stopped have ended."""
+    _interrupted.clear()
 
 
 def run_long(argv: Sequence[str], build: Path, *, timeout_s: float, env: Mapping[str, str] | None = None) -> Result:

@@ -1,9 +1,16 @@
 """Which layers a node stands on. What making them does is tested with real images, end to end."""
 
 import dataclasses
+import time
+from pathlib import Path
 
-from labctl.engine.images import recipes_of
-from labctl.host.image_recipe import MachineRecipe, PackageRecipe, UnpackRecipe
+import pytest
+
+from labctl.engine.images import build_layers, recipes_of
+from labctl.errors import StepError
+from labctl.host.image_recipe import MachineRecipe, NodeRecipe, PackageRecipe, UnpackRecipe
+from labctl.host.image_tools import run_long
+from labctl.host.images import LayerFiles
 from labctl.lab.load import find_lab, load_lab
 from labctl.lab.topology import Node, NodeFile, UnpackedTree
 
@@ -56,6 +63,39 @@ def test_packages_of_another_architecture_lie_between_packages_and_files() -> No
 def test_commands_alone_make_a_layer_on_the_base() -> None:
     (machine,) = recipes_of(node(run=("true",)), BASE, BASE_PACKAGES)
     assert machine == MachineRecipe(BASE, (), ("true",))
+
+
+@dataclasses.dataclass(frozen=True)
+class FailingStore:
+    """A store in which a layer with nginx cannot be made, and any other takes a minute."""
+
+    place: Path
+
+    def layers(self) -> tuple[()]:
+        return ()
+
+    def find_base(self) -> LayerFiles:
+        return LayerFiles(BASE, BASE, (), self.place, self.place, "", 0)
+
+    def base_packages(self) -> frozenset[str]:
+        return BASE_PACKAGES
+
+    def find(self, digest: str) -> None:
+        return None
+
+    def build(self, recipe: NodeRecipe, *_: object) -> None:
+        if isinstance(recipe, PackageRecipe) and "nginx" in recipe.packages:
+            raise StepError("nginx cannot be installed")
+        run_long(["sleep", "60"], self.place, timeout_s=60)
+
+
+def test_a_layer_that_fails_stops_the_others_of_its_level_and_no_later_build(tmp_path: Path) -> None:
+    lab = dataclasses.replace(load_lab(find_lab("l2-switch")), nodes=(node(("nginx",)), dataclasses.replace(node(("jq",)), name="pc2")))
+    began = time.monotonic()
+    with pytest.raises(StepError, match="nginx cannot be installed"):
+        build_layers(FailingStore(tmp_path), [lab], lambda _: None)  # type: ignore[arg-type]
+    assert time.monotonic() - began < 30
+    assert run_long(["sleep", "0.8"], tmp_path, timeout_s=30).status == 0
 
 
 def test_the_cache_key_is_short_stable_and_other_for_saved_machines() -> None:
