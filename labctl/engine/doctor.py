@@ -102,7 +102,7 @@ def _probes() -> Iterator[Finding]:
     yield from _guarded("cpu", lambda: (machine.probe_processor(),))
     yield from _guarded("kvm-device", lambda: (machine.probe_kvm(who.name, who.groups),))
     yield from _guarded("tun-device", lambda: (machine.probe_tun(),))
-    yield from _guarded("memory", lambda: (machine.probe_memory(limit_mib=machine.memory_limit_mib()),))
+    yield from _guarded("memory", lambda: (machine.probe_memory(machine.available_memory_mib()),))
     yield from _guarded("disk-state", lambda: (machine.probe_disk("disk-state", state, "instances"),))
     yield from _guarded("disk-cache", lambda: (machine.probe_disk("disk-cache", cache_directory(), "images"),))
     yield from _guarded("filesystem-state", lambda: (machine.probe_filesystem("filesystem-state", state, "instances"),))

@@ -1,14 +1,14 @@
 """Whether a lab fits this machine, asked before anything starts: memory and disk, with what is missing and what would fit.
 
 Owns the question, and the words for a disk that becomes full while something is made; what a lab needs is `lab/plan`'s estimate, what
-the machine has is read from /proc and by `host/room`.
+the machine has is read by `host/machine` and `host/room`.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from labctl.errors import HostError, LabError, NoRoom
+from labctl.host.machine import available_memory_mib
 from labctl.host.places import cache_directory, state_directory
 from labctl.host.room import FULL, MAKE_ROOM, check_place, explain, free_mib, speaks_of_full_disk
 from labctl.lab.plan import Room, room_for
@@ -21,9 +21,7 @@ KEPT_FREE_MIB = 512  # for the host itself
 
 def free_room() -> Room:
     """MiB of memory that can be used without swapping, and of disk in the state directory."""
-    lines = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines())
-    memory = int(lines["MemAvailable"].split()[0]) // 1024
-    return Room(memory, free_mib(state_directory()))
+    return Room(available_memory_mib(), free_mib(state_directory()))
 
 
 def refuse_without_room(lab: Lab) -> None:
@@ -31,9 +29,9 @@ def refuse_without_room(lab: Lab) -> None:
     needed, free = room_for(lab), free_room()
     usable = free.memory_mib - KEPT_FREE_MIB
     if needed.memory_mib > usable:
-        fitting = int(len(lab.nodes) * usable / needed.memory_mib)
+        fitting = max(0, int(len(lab.nodes) * usable / needed.memory_mib))
         raise HostError(
-            f"{lab.name} does not fit into this machine's memory",
+            f"{lab.name} does not fit into the memory that is free here",
             why=f"its {len(lab.nodes)} nodes need up to {needed.memory_mib} MiB, and {needed.memory_mib - usable} of these are not free",
             hint=f"about {fitting} such nodes fit; give nodes less `memory:`, or end other labs: labctl down",
         )

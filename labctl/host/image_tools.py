@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from labctl.errors import CommandError, HostError, NoRoom, StepError, TimedOut
+from labctl.host.machine import available_memory_mib
 from labctl.host.run import Result, clean_environment, failed, run, start, stop
 
 Tell = Callable[[str], None]  # one line for a person about what goes on now
@@ -97,13 +98,6 @@ def kill_session(build: Path) -> None:
 def tree_place(size_bytes: int) -> str:
     """Whether a tree of this size, changed and copied once, goes to memory ("yes", several times as fast) or to the disk ("no")."""
     return "yes" if available_memory_mib() > 3 * size_bytes // 2**20 + 1024 else "no"
-
-
-def available_memory_mib() -> int:
-    for line in Path("/proc/meminfo").read_text().splitlines():
-        if line.startswith("MemAvailable:"):
-            return int(line.split()[1]) // 1024
-    return 0
 
 
 def scratch_place() -> Path:

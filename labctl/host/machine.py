@@ -21,6 +21,7 @@ PROC = Path("/proc")
 ROOT = Path("/")
 SMALLEST_LAB_MIB = 1024  # three nodes of 256 MiB and what QEMU takes beside them
 COMFORTABLE_MIB = 2048
+CACHED = ("active_file", "inactive_file")  # of memory.stat
 FIRST_IMAGE_GIB = 2.0  # package cache, tar, file system and overlay of the first build
 COMFORTABLE_GIB = 6.0
 CONTAINER_FLAGS = (
@@ -112,11 +113,8 @@ def _hint_for_missing(device: Path, command: str) -> str:
     return f"in a container: start it with --device {device}; elsewhere: sudo {command}"
 
 
-def probe_memory(meminfo: Path = PROC / "meminfo", limit_mib: int | None = None) -> Finding:
-    """What is free now; `limit_mib` is a control group's, where there is one."""
-    sizes = {line.partition(":")[0]: line.partition(":")[2].split()[0] for line in meminfo.read_text().splitlines() if ":" in line}
-    free_mib = int(sizes["MemAvailable"]) // 1024
-    free_mib = free_mib if limit_mib is None else min(free_mib, limit_mib)
+def probe_memory(free_mib: int) -> Finding:
+    """Whether what is free now (`available_memory_mib`) is enough for labs."""
     what = f"{free_mib} MiB of memory are free"
     if free_mib >= COMFORTABLE_MIB:
         return Finding("memory", State.OK, what)
@@ -125,7 +123,14 @@ def probe_memory(meminfo: Path = PROC / "meminfo", limit_mib: int | None = None)
     return Finding("memory", state, what, why, "close other programs; `labctl status` shows labs that run")
 
 
-def memory_limit_mib(cgroup: Path = PROC / "self/cgroup", root: Path = Path("/sys/fs/cgroup")) -> int | None:
+def available_memory_mib(meminfo: Path = PROC / "meminfo", cgroup: Path = PROC / "self/cgroup", root: Path = Path("/sys/fs/cgroup")) -> int:
+    """What can be used without swapping: of this machine, or of its control group's limit if less is left of that."""
+    lines = dict(line.split(":", 1) for line in meminfo.read_text().splitlines())
+    free_mib, limit_mib = int(lines["MemAvailable"].split()[0]) // 1024, memory_limit_mib(cgroup, root)
+    return free_mib if limit_mib is None else min(free_mib, limit_mib)
+
+
+def memory_limit_mib(cgroup: Path, root: Path) -> int | None:
     """What is left of the tightest memory.max from this process's control group upwards (version 2, cgroups(7)), if there is one."""
     lines = cgroup.read_text().splitlines() if cgroup.exists() else []
     own = next((line.removeprefix("0::/") for line in lines if line.startswith("0::/")), None)
@@ -133,10 +138,16 @@ def memory_limit_mib(cgroup: Path = PROC / "self/cgroup", root: Path = Path("/sy
         return None
     left = []
     for place in (root / own, *(root / own).parents):
-        maximum, used = place / "memory.max", place / "memory.current"
+        maximum = place / "memory.max"
         if place.is_relative_to(root) and maximum.exists() and (most := maximum.read_text().strip()) != "max":
-            left.append((int(most) - int(used.read_text())) // (1 << 20))
+            left.append((int(most) - _taken(place)) // (1 << 20))
     return min(left, default=None)
+
+
+def _taken(group: Path) -> int:
+    """Bytes of a control group's memory that the kernel cannot take back: without cached files, as MemAvailable is counted."""
+    cached = (line.split() for line in (group / "memory.stat").read_text().splitlines())
+    return int((group / "memory.current").read_text()) - sum(int(size) for name, size in cached if name in CACHED)
 
 
 def probe_disk(id: str, directory: Path, purpose: str) -> Finding:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from labctl.host.finding import State
 from labctl.host.machine import (
+    available_memory_mib,
     memory_limit_mib,
     mode_of,
     probe_disk,
@@ -77,20 +78,39 @@ def test_a_device_that_opens_is_fine_whatever_its_mode(tmp_path: Path) -> None:
     assert probe_kvm("student", (), device).state is State.OK
 
 
+def test_memory_is_judged_by_what_labs_take() -> None:
+    assert probe_memory(8192).what == "8192 MiB of memory are free"
+    assert [probe_memory(free).state for free in (8192, 1500, 500)] == [State.OK, State.WARN, State.FAIL]
+
+
 def test_memory_counts_what_is_available_and_a_control_groups_limit(tmp_path: Path) -> None:
     meminfo = write(tmp_path / "meminfo", "MemTotal:       16384000 kB\nMemFree:          200000 kB\nMemAvailable:    8388608 kB\n")
-    assert "8192 MiB" in probe_memory(meminfo).what
-    assert probe_memory(meminfo).state is State.OK
-    assert probe_memory(meminfo, limit_mib=1500).state is State.WARN
-    assert probe_memory(meminfo, limit_mib=500).state is State.FAIL
+    assert available_memory_mib(meminfo, tmp_path / "none", tmp_path) == 8192
+    cgroup = write(tmp_path / "cgroup", "0::/job\n")
+    limit(tmp_path / "fs" / "job", 2048, used_mib=548)
+    assert available_memory_mib(meminfo, cgroup, tmp_path / "fs") == 1500
+    limit(tmp_path / "fs" / "job", 16384, used_mib=548)
+    assert available_memory_mib(meminfo, cgroup, tmp_path / "fs") == 8192
+
+
+def limit(group: Path, most_mib: int, *, used_mib: int, cached_mib: int = 0) -> None:
+    write(group / "memory.max", f"{most_mib << 20}\n")
+    write(group / "memory.current", f"{used_mib << 20}\n")
+    write(group / "memory.stat", f"anon 7\ninactive_file {cached_mib << 19}\nactive_file {cached_mib << 19}\nslab 7\n")
 
 
 def test_the_tightest_control_group_on_the_way_up_counts(tmp_path: Path) -> None:
     cgroup = write(tmp_path / "cgroup", "0::/user.slice/job\n")
-    for group, most, used in (("", "max", 5), ("user.slice", 4 << 30, 1 << 30), ("user.slice/job", 8 << 30, 1 << 30)):
-        write(tmp_path / "fs" / group / "memory.max", f"{most}\n")
-        write(tmp_path / "fs" / group / "memory.current", f"{used}\n")
+    write(tmp_path / "fs" / "memory.max", "max\n")
+    limit(tmp_path / "fs" / "user.slice", 4096, used_mib=1024)
+    limit(tmp_path / "fs" / "user.slice" / "job", 8192, used_mib=1024)
     assert memory_limit_mib(cgroup, tmp_path / "fs") == 3072
+
+
+def test_files_that_a_control_group_has_read_take_none_of_its_memory(tmp_path: Path) -> None:
+    cgroup = write(tmp_path / "cgroup", "0::/\n")
+    limit(tmp_path / "fs", 4096, used_mib=4000, cached_mib=3500)
+    assert memory_limit_mib(cgroup, tmp_path / "fs") == 3596
 
 
 def test_no_control_group_means_no_limit(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import errno
 import os
 import stat
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -190,6 +191,23 @@ def test_a_record_that_cannot_be_replaced_stays_as_it_was(disk: SmallDisk, monke
 def test_what_only_remembers_goes_on_without(disk: SmallDisk) -> None:
     disk.fill()
     remember_trial(disk.place, "tcg", "clone", "tried")
+
+
+# --- memory -------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_lab_that_a_control_groups_limit_has_no_memory_for_is_refused(tmp_path: Path) -> None:
+    program = (
+        "from labctl.engine.room import refuse_without_room\nfrom labctl.errors import HostError\n"
+        "from labctl.host.image_tools import tree_place\nfrom labctl.lab.load import find_lab, load_lab\n"
+        "try: refuse_without_room(load_lab(find_lab('l2-switch')))\n"
+        "except HostError as refused: print(tree_place(0), refused.what)"
+    )
+    with small_disk(Path("/sys/fs/cgroup"), 1) as groups:
+        for name, text in (("memory.max", f"{800 << 20}"), ("memory.current", f"{100 << 20}"), ("memory.stat", "")):
+            (groups.place / name).write_text(text)
+        said = run(groups.argv_inside((sys.executable, "-c", program)), env={**os.environ, "XDG_STATE_HOME": str(tmp_path)}, timeout_s=60)
+    assert said.text == "no l2-switch does not fit into the memory that is free here\n"
 
 
 # --- places -------------------------------------------------------------------------------------------------------------------
