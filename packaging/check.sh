@@ -5,6 +5,7 @@
 set -euo pipefail
 . "$(dirname "$0")/where.sh"
 
+browser_mb=100
 images_mb=450 # an estimate: every image of the shipped labs, from the distribution's archive; hosts of machines are the largest
 
 run_rounds() {
@@ -33,12 +34,13 @@ run_part() {
 case " $* " in
   *" e2e "*)
     say "test: $*" \
-      "test: on real machines, as an ordinary user; the first time images are built (about $images_mb MB to download)." \
-      "test: about 10 minutes where KVM works, up to an hour where machines are emulated on two cores; the set-up comes first." ;;
+      "test: on real machines, as an ordinary user; the first time images are built (about $images_mb MB to download), and a browser" \
+      "test: is installed ($browser_mb MB). It took 45 to 72 minutes on two cores where machines are emulated, and was not timed with KVM." \
+      "test: The set-up comes first." ;;
 esac
 "$checkout/packaging/setup.sh"
 case " $* " in # before the parts: nobody is asked for a password half an hour later
-  *" e2e "*) "$checkout/packaging/extra.sh" 'test, a page in a browser (100 MB to download)' chromium fonts-ipafont-gothic ;;
+  *" e2e "*) "$checkout/packaging/extra.sh" "test, a page in a browser ($browser_mb MB to download)" chromium fonts-ipafont-gothic ;;
 esac
 
 results=()
