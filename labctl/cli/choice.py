@@ -28,7 +28,7 @@ def choose(words: Sequence[str] | None, instance: str | None) -> "tuple[Instance
 
 
 def choose_nodes(words: Sequence[str] | None, instance: str | None) -> "tuple[InstanceRecord, tuple[str, ...]]":
-    """The instance that is meant, and the nodes, each once; `pc1,pc2` is two. No nodes means all of it."""
+    """The instance that is meant, and the nodes, each once; `pc1,pc2` is two. No word means all of it, an empty one is refused."""
     record, rest = choose(words, instance)
     taken = (words or ())[: len(words or ()) - len(rest)]
     if taken and any(node.name == taken[0] for node in record.nodes):
@@ -37,5 +37,4 @@ def choose_nodes(words: Sequence[str] | None, instance: str | None) -> "tuple[In
             why="which one is meant decides what is lost",
             hint=f"--instance {record.id} for the lab, --instance {record.id} {taken[0]} for the node",
         )
-    names = [name for word in rest for name in word.split(",") if name]
-    return record, tuple(dict.fromkeys(record.node(name).name for name in names))
+    return record, record.named_nodes(rest) if rest else ()

@@ -23,10 +23,10 @@ OPEN_S = 20.0
 
 
 def choose_nodes(record: InstanceRecord, words: str) -> tuple[str, ...]:
-    """`pc1`, `pc1,pc2` or `all` → node names; `UsageError` for one that is not there."""
+    """`pc1`, `pc1,pc2` or `all` → node names, each once; `UsageError` for one that is not there, or if none is named."""
     if words == "all":
         return tuple(node.name for node in record.nodes)
-    return tuple(record.node(name.strip()).name for name in words.split(",") if name.strip())
+    return record.named_nodes((words,))
 
 
 def exec_on(

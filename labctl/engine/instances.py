@@ -9,7 +9,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -115,6 +115,14 @@ class InstanceRecord:
             if node.name == name:
                 return node
         raise UsageError(f"no node '{name}' in {self.id}", hint=f"nodes: {', '.join(node.name for node in self.nodes)}")
+
+    def named_nodes(self, words: Sequence[str]) -> tuple[str, ...]:
+        """The nodes that `words` name, each once; `pc1,pc2` is two. `UsageError` if one is not there, or if none is named."""
+        names = [name.strip() for word in words for name in word.split(",") if name.strip()]
+        if not names:
+            hint = f"nodes: {', '.join(node.name for node in self.nodes)}"
+            raise UsageError("no node is named", why="what stands for nodes is empty, as a variable without a value is", hint=hint)
+        return tuple(dict.fromkeys(self.node(name).name for name in names))
 
     def with_node(self, changed: NodeRecord) -> "InstanceRecord":
         return replace(self, nodes=tuple(changed if node.name == changed.name else node for node in self.nodes))

@@ -41,6 +41,16 @@ def test_a_first_word_that_names_a_lab_chooses_it() -> None:
     assert (record.id, nodes) == ("other", ("r1",))
 
 
+@pytest.mark.parametrize("words", [[""], [","], [" "], ["", ""], ["l2-switch", ""], ["l2-switch", ","]])
+def test_an_empty_word_for_nodes_never_means_all_of_them(words: list[str]) -> None:
+    make("l2-switch", "l2-switch", "pc1", "pc2")
+    with pytest.raises(UsageError, match="no node is named") as refused:
+        choose_nodes(words, None)
+    assert refused.value.hint == "nodes: pc1, pc2"
+    with pytest.raises(UsageError, match="no node is named"):
+        choose_nodes(words[-1:], "l2-switch")
+
+
 def test_with_instance_given_every_word_is_a_node() -> None:
     make("web", "web", "web", "pc1")
     assert choose_nodes(["web"], "web")[1] == ("web",)
