@@ -1,7 +1,7 @@
 """What the words of a verb mean: `labctl down`, `down l2-switch`, `down pc1 pc2`, `verify l2-switch CHECK`, `--instance second pc1`.
 
-Owns that one rule: a first word that names a running lab or instance chooses it; the others are nodes (or checks) of it. A word that
-could be either is refused, since what follows may destroy.
+Owns that one rule: a first word that names a running lab or instance, or is a path to its lab, chooses it; the others are nodes (or
+checks) of it. A word that could be either is refused, since what follows may destroy.
 """
 
 from collections.abc import Sequence
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 def choose(words: Sequence[str] | None, instance: str | None) -> "tuple[InstanceRecord, tuple[str, ...]]":
     """The instance that is meant, and the words that are left. `UsageError` for an instance that is not there."""
-    from labctl.engine.instances import find_instance, list_instances
+    from labctl.engine.instances import find_instance, is_of, list_instances
 
     first = words[0] if words and instance is None else ""
     records = list_instances() if first else ()
-    if first and ("/" in first or any(first in (record.id, record.lab) for record in records)):
+    if first and ("/" in first or first.startswith(".") or any(is_of(record, first) for record in records)):
         return find_instance(first, None), tuple(words or ())[1:]
     if len(records) > 1:
         ids = ", ".join(record.id for record in records)

@@ -209,7 +209,7 @@ def find_instance(lab: str | None = None, instance: str | None = None) -> Instan
     if instance is not None:
         fitting = [record for record in records if record.id == instance]
     elif lab is not None:
-        fitting = [record for record in records if _is_of(record, lab)]
+        fitting = [record for record in records if is_of(record, lab)]
     else:
         fitting = list(records)
     if len(fitting) == 1:
@@ -227,9 +227,10 @@ def find_instance(lab: str | None = None, instance: str | None = None) -> Instan
     raise UsageError(what, why=f"instances here: {here}" if records else "", hint=f"labctl up {lab or name or 'l2-switch'}")
 
 
-def _is_of(record: InstanceRecord, lab: str) -> bool:
-    path = Path(lab)
-    return lab in (record.lab, record.id) or (path.exists() and str(path.resolve()) in (record.file, str(Path(record.file).parent)))
+def is_of(record: InstanceRecord, lab: str) -> bool:
+    """Whether `lab` names this instance: its own name, its lab's, or the path of its lab's file or directory, however that is written."""
+    places = (os.path.realpath(record.file), os.path.realpath(os.path.dirname(record.file)))
+    return lab in (record.lab, record.id) or os.path.realpath(lab) in places  # pathlib's resolve() stumbles over links in a circle
 
 
 @contextmanager

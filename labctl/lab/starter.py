@@ -63,12 +63,12 @@ Two hosts, pc1 and pc2, are plugged into one switch, sw1.
 ## Try it
 
     labctl up {where}
-    labctl ssh {name} pc1
+    labctl ssh pc1
     pc1# ping -c 3 192.168.1.12
 
 pc2 answers three times. Look at the switch meanwhile:
 
-    labctl ssh {name} sw1
+    labctl ssh sw1
     sw1# bridge fdb show br br0 dynamic
 
 The switch has learnt at which port each host is.
@@ -92,12 +92,12 @@ GUIDE_JA = """\
 ## やってみる
 
     labctl up {where}
-    labctl ssh {name} pc1
+    labctl ssh pc1
     pc1# ping -c 3 192.168.1.12
 
 pc2 から3回応答が返ります。その間にスイッチも見てみましょう。
 
-    labctl ssh {name} sw1
+    labctl ssh sw1
     sw1# bridge fdb show br br0 dynamic
 
 どのポートの先にどのホストがいるかを、スイッチが学習しています。

@@ -1,5 +1,6 @@
 """Which instance and which nodes are meant, on real records in a directory of their own; completion reads the same records."""
 
+from contextlib import chdir
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,13 +14,15 @@ from labctl.engine.instances import InstanceRecord, NodeRecord, PortRecord, make
 from labctl.errors import UsageError
 
 
-def make(name: str, lab: str, *nodes: str) -> None:
+def make(name: str, lab: str, *nodes: str, file: Path | None = None) -> None:
     directory = make_directory(name)
     listed = tuple(
         NodeRecord(node, index, "host", 256, 1, f"uuid-{index}", "169.254.0.2", (PortRecord("eth1", f"t{index}", "52:54:00:00:00:01"),), "")
         for index, node in enumerate(nodes)
     )
-    write_record(InstanceRecord(name, lab, f"/{lab}/lab.yaml", "default", "digest", directory, "/s", 0.0, "tcg", 4.0, nodes=listed))
+    write_record(
+        InstanceRecord(name, lab, str(file or f"/{lab}/lab.yaml"), "default", "digest", directory, "/s", 0.0, "tcg", 4.0, nodes=listed)
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -49,6 +52,40 @@ def test_an_empty_word_for_nodes_never_means_all_of_them(words: list[str]) -> No
     assert refused.value.hint == "nodes: pc1, pc2"
     with pytest.raises(UsageError, match="no node is named"):
         choose_nodes(words[-1:], "l2-switch")
+
+
+@pytest.mark.parametrize("word", [".", "./", "../mine", "../mine/lab.yaml", "lab.yaml", "../link"])
+def test_a_lab_may_be_named_by_any_path_to_it(word: str, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "lab.yaml").touch()
+    (tmp_path / "link").symlink_to("mine")
+    make("x", "x", "pc1", file=tmp_path / "link" / ".." / "mine" / "lab.yaml")
+    make("second", "y", "pc1")
+    with chdir(tmp_path / "mine"):
+        assert choose([word, "a-check"], None)[1] == ("a-check",)
+        record, nodes = choose_nodes([word, "pc1"], None)
+    assert (record.id, nodes) == ("x", ("pc1",))
+
+
+def test_a_directory_that_is_a_lab_and_a_node_is_refused(tmp_path: Path) -> None:
+    make("x", "x", "pc1", file=tmp_path / "pc1" / "lab.yaml")
+    with chdir(tmp_path), pytest.raises(UsageError, match="'pc1' is a lab and a node of it"):
+        choose_nodes(["pc1"], None)
+
+
+@pytest.mark.parametrize("word", ["loop", "x" * 5000, "\udcff"])
+def test_a_word_that_can_be_no_path_is_a_check(word: str, tmp_path: Path) -> None:
+    make("l2-switch", "l2-switch", "pc1")
+    (tmp_path / "loop").symlink_to("loop")
+    with chdir(tmp_path):
+        assert choose([word], None)[1] == (word,)
+
+
+def test_a_path_of_no_running_lab_is_no_node_and_no_check(tmp_path: Path) -> None:
+    make("l2-switch", "l2-switch", "pc1")
+    with chdir(tmp_path), pytest.raises(UsageError, match=r"no instance '\.'") as refused:
+        choose(["."], None)
+    assert refused.value.hint == "labctl up ."
 
 
 def test_with_instance_given_every_word_is_a_node() -> None:

@@ -21,6 +21,13 @@ def test_a_new_lab_has_two_hosts_a_switch_and_a_check_with_its_sabotage(tmp_path
     assert "labctl up" in (tmp_path / "mine" / "guide.ja.md").read_text()
 
 
+@pytest.mark.parametrize("guide", ["guide.md", "guide.ja.md"])
+def test_the_guides_of_a_new_lab_say_ssh_with_a_node_alone(tmp_path: Path, guide: str) -> None:
+    write_new_lab(tmp_path / "mine", "mine")
+    lines = (tmp_path / "mine" / guide).read_text().splitlines()
+    assert [line.split() for line in lines if "labctl ssh" in line] == [["labctl", "ssh", "pc1"], ["labctl", "ssh", "sw1"]]
+
+
 def test_a_new_lab_may_be_like_a_shipped_one(tmp_path: Path) -> None:
     for like in shipped_labs():
         old = load_lab(like)
