@@ -184,7 +184,8 @@ def open_(
     reader.remark(f"{node}:{number} is open there; Ctrl-C closes it")
     try:
         with suppress(KeyboardInterrupt):
-            raise StepError(f"{node}:{number} is closed", why=f"the connection to {node} ended (status {process.wait()})")
+            said = process.communicate()[1].decode(errors="replace").strip()
+            raise StepError(f"{node}:{number} is closed", why=said or f"the connection to {node} ended (status {process.returncode})")
     finally:
         process.terminate()
         process.wait(timeout=5)

@@ -16,7 +16,7 @@ from labctl.engine.session import open_session
 from labctl.errors import AgentError, StepError, TimedOut, UsageError
 from labctl.guest.agent import Completed
 from labctl.host.places import runtime_directory
-from labctl.host.run import clean_environment, start, stop
+from labctl.host.run import clean_environment, ending_with_us, start, stop
 
 EXEC_S = 3600.0
 OPEN_S = 20.0
@@ -79,26 +79,34 @@ def console_argv(record: InstanceRecord, node: str) -> tuple[tuple[str, ...], Pa
 def open_port(record: InstanceRecord, node: str, port: int, *, local: int = 0) -> "tuple[subprocess.Popen[bytes], int]":
     """Bring `port` of `node`, in its lesson's own network, to the workstation's loopback: the forwarder that runs, and the local port."""
     _need(record, node)
-    local = local or _free_port()
+    local = _free_port(local)
     forward = ("-N", "-L", f"127.0.0.1:{local}:localhost:{port}", "-o", "ExitOnForwardFailure=yes", "-o", "ControlPath=none")
-    process = start(
-        ("ssh", "-F", str(config_file(record)), *forward, node), env=clean_environment(), stderr=subprocess.PIPE
-    )  # fmt: skip
+    argv = ending_with_us(("ssh", "-F", str(config_file(record)), *forward, node))
+    process = start(argv, env=clean_environment(), stderr=subprocess.PIPE)
     deadline = time.monotonic() + OPEN_S * record.time_scale
-    while process.poll() is None and time.monotonic() < deadline:
-        try:
-            with socket.create_connection(("127.0.0.1", local), timeout=1):
-                return process, local
-        except OSError:
-            time.sleep(0.1)
-    said = process.stderr.read().decode(errors="replace").strip() if process.poll() is not None and process.stderr else ""
-    stop(process)
-    raise StepError(f"port {port} of {node} cannot be opened here", why=said or "the forward did not come up in time")
+    try:
+        while process.poll() is None and time.monotonic() < deadline:
+            try:
+                with socket.create_connection(("127.0.0.1", local), timeout=1):
+                    return process, local
+            except OSError:
+                time.sleep(0.1)
+        said = process.stderr.read().decode(errors="replace").strip() if process.poll() is not None and process.stderr else ""
+        raise StepError(f"port {port} of {node} cannot be opened here", why=said or "the forward did not come up in time")
+    except BaseException:
+        stop(process)
+        raise
 
 
-def _free_port() -> int:
+def _free_port(wanted: int) -> int:
+    """`wanted`, or any port for 0, that can be listened on here; `UsageError` if it cannot: what answers there is another program."""
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as ssh does: connections that have just ended are in nobody's way
+        try:
+            probe.bind(("127.0.0.1", wanted))
+        except OSError as taken:
+            why, hint = taken.strerror or str(taken), "--local PORT: another one; without it a free one is taken"
+            raise UsageError(f"port {wanted} of this machine cannot be listened on", why=why, hint=hint) from taken
         return int(probe.getsockname()[1])
 
 
