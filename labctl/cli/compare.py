@@ -7,7 +7,7 @@ import typer
 
 from labctl.cli import complete
 from labctl.cli.app import LESSON, verb
-from labctl.cli.labs import write_file
+from labctl.cli.labs import try_to_write, write_file
 from labctl.cli.options import JsonOption
 from labctl.cli.progress import progress
 from labctl.cli.prove import seconds_of
@@ -68,6 +68,8 @@ def compare(
     from labctl.lab.load import find_lab
 
     options = CompareOptions(quick, seconds_of(budget) or 0.0, tuple(kind or ()), tuple(measure or ()), keep, continue_)
+    for file in (*(html or ()), *(markdown or ())):
+        try_to_write(file)
     with progress(reader) as report:
         figures = run(find_lab(lab), options, report)
     for page in html or ():

@@ -7,7 +7,7 @@ import typer
 
 from labctl.cli import complete
 from labctl.cli.app import MACHINE, app, new_group, verb
-from labctl.cli.labs import load
+from labctl.cli.labs import load, try_to_write
 from labctl.cli.options import JsonOption
 from labctl.cli.progress import progress
 from labctl.cli.reader import Reader, size
@@ -106,6 +106,7 @@ def image_export(
     """Write layers to a file, for machines without network."""
     from labctl.engine.images import export_images
 
+    try_to_write(file)
     with progress(reader) as report:
         count = export_images(file, [load(lab) for lab in labs or ()], report)
     reader.remark(f"written: {file}, {count} {'layer' if count == 1 else 'layers'}, {size(file.stat().st_size)}")

@@ -283,6 +283,21 @@ def load(word: str, variant: str = "default") -> "Lab":
     return load_lab(find_lab(word), variant=variant)
 
 
+def try_to_write(file: Path) -> None:
+    """A file that cannot be written is refused before the work whose result it is to hold; nothing is changed."""
+    try:
+        place = file.resolve()
+        there = place.exists()
+        if there and not place.is_file() and not place.is_dir():
+            return  # whoever reads a pipe would take this for its end
+        with place.open("ab"):
+            pass
+        if not there:
+            place.unlink()
+    except OSError as error:
+        raise UsageError(f"{file} cannot be written", why=error.strerror or str(error)) from error
+
+
 def write_file(file: Path, text: str) -> None:
     try:
         file.write_text(text)

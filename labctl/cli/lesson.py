@@ -66,7 +66,7 @@ def verify(
     """
     from labctl.check.junit import render_junit, verify_suite
     from labctl.check.report import verify_json
-    from labctl.cli.labs import write_file
+    from labctl.cli.labs import try_to_write, write_file
     from labctl.cli.lesson_report import print_verify
     from labctl.engine import at_work
 
@@ -75,6 +75,8 @@ def verify(
         if junit is not None or variant is not None:
             raise UsageError("--watch stands alone", why="it looks at the lab as it runs, and ends by Ctrl-C")
         return show_watch(reader, at_work.watch(record, ids), at_work.watched(record, ids), json=json)
+    if junit is not None:
+        try_to_write(junit)
     with progress(reader) as report:
         reports = at_work.verify(record, ids, variant, report)
     if junit is not None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from labctl.cli.app import MACHINE, verb
+from labctl.cli.labs import try_to_write
 from labctl.cli.options import InstanceOption, JsonOption, RunningLabArgument
 from labctl.cli.progress import progress
 from labctl.cli.reader import Reader, size
@@ -130,8 +131,10 @@ def support(
     from labctl.engine.support import default_file, gather, write
 
     records = (find_instance(lab, instance),) if lab or instance else list_instances()
-    bundle = gather(records, lambda: examine(_boot_files()).as_data())
     file = Path(output) if output else default_file()
+    if not dry_run:
+        try_to_write(file)
+    bundle = gather(records, lambda: examine(_boot_files()).as_data())
     entries = [{"name": entry.name, "what": entry.what, "size_bytes": entry.size_bytes} for entry in bundle.entries]
     if not json:
         reader.table(

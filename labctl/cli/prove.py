@@ -7,7 +7,7 @@ import typer
 
 from labctl.cli import complete
 from labctl.cli.app import LESSON, verb
-from labctl.cli.labs import write_file
+from labctl.cli.labs import try_to_write, write_file
 from labctl.cli.options import JsonOption
 from labctl.cli.progress import progress
 from labctl.cli.reader import Reader, duration
@@ -45,6 +45,10 @@ def prove(
     from labctl.engine import prove as proving
 
     files = _labs_to_prove(labs or [], all_, shard)
+    if junit is not None:
+        try_to_write(junit)
+    if artifacts is not None:
+        _make_directory(artifacts)
     with progress(reader) as report:
         result = proving.prove(files, budget_s=seconds_of(budget), artifacts=artifacts, report=report)
     if artifacts is not None:
@@ -66,6 +70,13 @@ def _labs_to_prove(words: list[str], all_: bool, shard: str | None) -> tuple[Pat
         raise UsageError("say which labs", hint="labctl prove LAB …, or labctl prove --all")
     files = shipped_labs() if all_ else tuple(find_lab(word) for word in words)
     return shard_of(files, shard) if shard else files
+
+
+def _make_directory(place: Path) -> None:
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"no directory {place} can be made", why=error.strerror or str(error)) from error
 
 
 def seconds_of(budget: str | None) -> float | None:

@@ -77,11 +77,13 @@ def scenario_run(
     What happens is told while it happens. Cables and links are put back at the end.
     """
     from labctl.check.timeline import render_svg, render_timeline, run_json
-    from labctl.cli.labs import write_file
+    from labctl.cli.labs import try_to_write, write_file
     from labctl.engine import at_work
     from labctl.engine.instances import find_instance
 
     record = find_instance(None, instance)
+    if svg is not None:
+        try_to_write(svg)
     with progress(reader) as report:
         run, troubles = at_work.run_scenario(record, name, report)
     if svg is not None:

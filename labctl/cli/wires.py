@@ -10,6 +10,7 @@ import typer
 
 from labctl.cli import complete
 from labctl.cli.app import INSIDE, verb
+from labctl.cli.labs import try_to_write, write_file
 from labctl.cli.options import InstanceOption, JsonOption
 from labctl.cli.progress import progress
 from labctl.cli.reader import Reader
@@ -72,7 +73,9 @@ def capture(
     ends, expression = ends_of(record, words)
     if write is None:
         return show(reader, record, ends, expression, layers=decode, seconds=seconds)
-    _try_to_write(write)
+    record.need_running()
+    if write != "-":
+        try_to_write(Path(write))
     with _target(write) as output:
         if len(ends) == 1:
             listen(record, ends[0], output=output, complaints=sys.stderr.buffer, expression=expression, seconds=seconds)
@@ -118,16 +121,6 @@ def _target(write: str) -> Iterator[IO[bytes]]:
         yield file
 
 
-def _try_to_write(write: str) -> None:
-    """A capture that cannot be kept is refused before it begins."""
-    if write == "-":
-        return
-    try:
-        Path(write).touch()
-    except OSError as error:
-        raise UsageError(f"{write} cannot be written", why=error.strerror or str(error)) from error
-
-
 @verb(
     "trace",
     INSIDE,
@@ -154,12 +147,13 @@ def trace(
     TTL on each cable, and which of them changed on the way.
     """
     from labctl.check.trace_picture import render_svg, trace_json
-    from labctl.cli.labs import write_file
     from labctl.engine import at_work
     from labctl.engine.instances import find_instance
 
     source, to, by = _way(words)
     record = find_instance(None, instance)
+    if svg is not None:
+        try_to_write(svg)
     with progress(reader) as report:
         found = at_work.trace(record, source, to, by, report)
     if svg is not None:

@@ -112,5 +112,4 @@ def _free_port(wanted: int) -> int:
 
 def _need(record: InstanceRecord, node: str) -> None:
     record.node(node)
-    if not record.alive:
-        raise UsageError(f"{record.id} is not running", hint=f"labctl up {record.lab}")
+    record.need_running()

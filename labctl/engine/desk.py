@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 from labctl.engine.instances import InstanceRecord
 from labctl.engine.links import port_at
-from labctl.errors import UsageError
 from labctl.host.places import runtime_directory
 
 BESIDE = 2  # shells beside the guide; the others have windows
@@ -28,8 +27,7 @@ class Pane:
 
 def desk_argv(record: InstanceRecord, labctl: Sequence[str], wires: Sequence[str], language: str) -> tuple[str, ...]:
     """tmux's argument tuple. `labctl`: how labctl is called here; `wires`: what the capture listens on, else what is sensible."""
-    if not record.alive:
-        raise UsageError(f"{record.id} is not running", hint=f"labctl up {record.lab}")
+    record.need_running()
     for end in wires:
         port_at(record, end)
     call = Call(tuple(labctl), record.id, language)

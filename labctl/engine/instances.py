@@ -110,6 +110,11 @@ class InstanceRecord:
     def run_directory(self) -> Path:
         return self.directory / "run"
 
+    def need_running(self) -> None:
+        """`UsageError` unless it is running."""
+        if not self.alive:
+            raise UsageError(f"{self.id} is not running", hint=f"labctl up {self.lab}")
+
     def node(self, name: str) -> NodeRecord:
         for node in self.nodes:
             if node.name == name:

@@ -110,8 +110,7 @@ class Session:
 
 def argv_inside(record: InstanceRecord, argv: Sequence[str]) -> tuple[str, ...]:
     """The argument tuple that runs `argv` in the instance's namespaces; `UsageError` if it is not running."""
-    if not record.alive:
-        raise UsageError(f"{record.id} is not running", hint=f"labctl up {record.lab}")
+    record.need_running()
     return inside(record.first, argv)
 
 
@@ -168,8 +167,7 @@ def _opened(directory: Path) -> Iterator[int]:
 @contextlib.contextmanager
 def open_session(record: InstanceRecord) -> Iterator[Session]:
     """Open a running instance. `UsageError` if it is not running; a dead libvirtd is started again first."""
-    if not record.alive:
-        raise UsageError(f"{record.id} is not running", hint=f"labctl up {record.lab}")
+    record.need_running()
     with contextlib.ExitStack() as stack:
         hypervisor = _reach(record, stack)
         yield Session(record, hypervisor)

@@ -15,8 +15,10 @@ import pytest
 from typer.testing import CliRunner
 
 from labctl.cli.app import VERBS, app
+from labctl.cli.labs import try_to_write
 from labctl.cli.main import FAMILIES
 from labctl.cli.reference import render_reference
+from labctl.engine.instances import InstanceRecord, NodeRecord, PortRecord, make_directory, write_record
 from labctl.lab.load import shipped_labs
 
 ROOT = Path(__file__).parents[3]
@@ -154,6 +156,64 @@ def test_guide_falls_back_to_the_language_there_is_and_says_so(lab: Path) -> Non
     (lab / "guide.md").write_text("# Two\n")
     read = labctl("guide", str(lab), "--lang", "ja")
     assert (read.stdout, "guide.md" in read.stderr) == ("# Two\n", True)
+
+
+RESULTS = ("image export", "support --output", "prove l2-switch --junit", "compare --html", "compare --markdown")
+OF_A_LAB = ("capture pc1:eth1 --write", "trace pc1 pc2 --svg", "verify --junit", "scenario run cut --svg")
+
+
+@pytest.fixture
+def ended_lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The place of the record of a lab that does not run any more."""
+    place = str(tmp_path / "state")
+    monkeypatch.setenv("XDG_STATE_HOME", place)
+    nodes = (NodeRecord("pc1", 0, "host", 256, 1, "uuid", "169.254.0.2", (PortRecord("eth1", "t0", "52:54:00:00:00:01"),), ""),)
+    directory = make_directory("tiny")
+    write_record(InstanceRecord("tiny", "tiny", "/tiny/lab.yaml", "default", "d", directory, "/s", 0.0, "tcg", 4.0, nodes=nodes))
+    return place
+
+
+@pytest.mark.parametrize("words", RESULTS)
+@pytest.mark.parametrize(
+    ("place", "why"), [("gone/x", "No such file or directory"), ("here", "Is a directory"), ("file/x", "Not a directory")]
+)
+def test_a_result_that_could_not_be_written_is_refused_before_the_work(words: str, place: str, why: str, tmp_path: Path) -> None:
+    (tmp_path / "here").mkdir()
+    (tmp_path / "file").touch()
+    done = labctl(*words.split(), str(tmp_path / place))
+    assert done.returncode == 2
+    assert f"{tmp_path / place} cannot be written\n  why: {why}" in done.stderr
+
+
+@pytest.mark.parametrize("words", OF_A_LAB[1:])
+def test_a_result_of_a_lab_that_could_not_be_written_is_refused_before_the_work(words: str, tmp_path: Path, ended_lab: str) -> None:
+    done = labctl(*words.split(), str(tmp_path), XDG_STATE_HOME=ended_lab)
+    assert done.returncode == 2
+    assert f"{tmp_path} cannot be written" in done.stderr
+
+
+@pytest.mark.parametrize("words", OF_A_LAB)
+@pytest.mark.parametrize("before", [None, "an older result"])
+def test_work_that_cannot_begin_leaves_the_file_for_its_result_as_it_was(
+    words: str, before: str | None, tmp_path: Path, ended_lab: str
+) -> None:
+    file = tmp_path / "result"
+    if before is not None:
+        file.write_text(before)
+    assert labctl(*words.split(), str(file), XDG_STATE_HOME=ended_lab).returncode != 0
+    assert (file.read_text() if file.exists() else None) == before
+
+
+def test_a_pipe_for_a_result_is_not_opened_before_the_work(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    try_to_write(tmp_path / "pipe")  # would wait for a reader, and be the end of what it reads
+
+
+def test_artifacts_that_could_not_be_kept_are_refused_before_the_work(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    done = labctl("prove", "l2-switch", "--artifacts", str(tmp_path / "file"))
+    assert done.returncode == 2
+    assert f"no directory {tmp_path / 'file'} can be made" in done.stderr
 
 
 def test_new_writes_a_lab_that_validates(tmp_path: Path) -> None:
