@@ -234,7 +234,7 @@ def _changed_port(port: Interface, changes: Any, node: Node) -> tuple[Interface,
 def parse_changes(words: Mapping[str, str]) -> dict[str, Any]:
     """`key=value` of a command line: each value is YAML in one line, so `[a, b]` and `{port: 80}` work as in a lab file.
 
-    A dotted key reaches inside: `port2.vlan` is the setting `vlan` of port2.
+    A dotted key reaches inside: `port2.vlan` is the setting `vlan` of port2. `UsageError` for what is no YAML, or does not go together.
     """
     out: dict[str, Any] = {}
     for key, text in words.items():
@@ -248,5 +248,9 @@ def parse_changes(words: Mapping[str, str]) -> dict[str, Any]:
 
 def _put(out: dict[str, Any], keys: list[str], value: Any) -> None:
     for key in keys[:-1]:
-        out = out.setdefault(key, {})
+        inner = out.setdefault(key, {})
+        if not isinstance(inner, dict):
+            inside = ".".join(keys)
+            raise UsageError(f"{key}=… and {inside}=… do not go together", why=f"{key} is one value", hint=f"leave {key}=… away")
+        out = inner
     out[keys[-1]] = value

@@ -82,6 +82,12 @@ def test_words_of_a_command_line_are_read_like_a_lab_file(load_text: LoadText) -
     assert parse_changes({"services": "[{port: 80}]"}) == {"services": [{"port": "80"}]}
 
 
+@pytest.mark.parametrize("value", ["5", "[1]", "yes"])
+def test_a_value_and_a_setting_inside_it_do_not_go_together(value: str) -> None:
+    with pytest.raises(UsageError, match=r"port1=… and port1\.vlan=… do not go together"):
+        parse_changes({"port1": value, "port1.vlan": "20"})
+
+
 def test_changes_are_kept_with_the_types_that_the_role_gives_them(load_text: LoadText) -> None:
     changes = parse_changes({"ageing": "010", "port1.vlan": "20"})
     switch = change_settings(load_text(LAB), "sw1", changes).node("sw1")
