@@ -104,8 +104,10 @@ class Hypervisor:
     def start_saved(self, spec: DomainSpec, state: Path, *, whole: bool = False) -> None:
         """Create the domain from its RAM file and the saved device state in `state`; it stands still until `resume`.
 
-        `whole`: `state` holds the memory too, which is written into the RAM file.
+        `whole`: `state` holds the memory too, which is written into the RAM file. `HypervisorError` too if `state` is not there.
         """
+        if not state.exists():
+            raise HypervisorError(f"cannot start {spec.name}", why=f"{state} is not there any more")
         xml = render_domain(spec, self._templates)
         paused = self._libvirt.VIR_DOMAIN_START_PAUSED
         domain = self._call(f"start {spec.name}", lambda: self._connection.createXML(xml, paused), timeout_s=120)
