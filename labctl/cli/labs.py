@@ -272,9 +272,10 @@ def guide(
         raise UsageError(f"the lab {directory.name} has no guide", hint=f"its author would write one to {wanted}")
     if found != wanted:
         reader.remark(f"There is no {wanted.name} here; this is {found.name}.\n")
+    text = found.read_text(encoding="utf-8", errors="replace")
     if pager and sys.stdout.isatty():
-        return page_markdown(found.read_text())
-    return print_markdown(found.read_text(), reader)
+        return page_markdown(text)
+    return print_markdown(text, reader)
 
 
 def load(word: str, variant: str = "default") -> "Lab":

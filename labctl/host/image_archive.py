@@ -106,8 +106,8 @@ def read_archive(file: Path, store: Store, tell: Tell) -> tuple[str, ...]:
                 record = _record_of(tar, member)
                 if _take_layer(tar, members, record, store, tell):
                     new.append(record.title)
-    except FileNotFoundError as missing:
-        raise StepError(f"there is no archive {file}") from missing
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as missing:
+        raise StepError(f"there is no archive {file}", why=missing.strerror or "") from missing
     except (tarfile.TarError, EOFError) as broken:
         hint = "such a file is written by: labctl image export FILE"
         raise StepError(f"{file.name} is no archive of image layers", why=str(broken), hint=hint) from broken

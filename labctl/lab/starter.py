@@ -133,13 +133,20 @@ def write_new_lab(directory: Path, name: str, like: Path | None = None) -> Path:
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         raise UsageError(f"{directory} is there already", why="a new lab writes over nothing", hint="take another name or directory")
     if like is None:
-        directory.mkdir(parents=True, exist_ok=True)
+        _make_directory(directory)
         _write_guides(directory, name)
     else:
         _copy(like, directory, name)
     file = directory / LAB_FILE
     file.write_text(text, encoding="utf-8")
     return file
+
+
+def _make_directory(directory: Path) -> None:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise UsageError(f"no directory {directory} can be made", why=error.strerror or "", hint="take another directory") from error
 
 
 def _write_guides(directory: Path, name: str) -> None:
@@ -157,8 +164,9 @@ def _copy(like: Path, directory: Path, name: str) -> None:
     except (OSError, shutil.Error) as error:
         raise UsageError(f"{source} cannot be copied", why=str(error)) from error
     for guide in directory.glob("guide*.md"):
-        text = guide.read_text(encoding="utf-8")
-        guide.write_text(re.sub(rf"(labctl [a-z-]+ ){re.escape(old)}(?![a-z0-9-])", rf"\g<1>{name}", text), encoding="utf-8")
+        text = guide.read_text(encoding="utf-8", errors="surrogateescape")  # in another encoding its bytes stay as they are
+        text = re.sub(rf"(labctl [a-z-]+ ){re.escape(old)}(?![a-z0-9-])", rf"\g<1>{name}", text)
+        guide.write_text(text, encoding="utf-8", errors="surrogateescape")
 
 
 def _renamed(text: str, tree: Tree, name: str) -> str:

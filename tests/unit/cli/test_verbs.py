@@ -158,6 +158,12 @@ def test_guide_falls_back_to_the_language_there_is_and_says_so(lab: Path) -> Non
     assert (read.stdout, "guide.md" in read.stderr) == ("# Two\n", True)
 
 
+def test_guide_shows_what_can_be_read_of_one_in_another_encoding(lab: Path) -> None:
+    (lab / "guide.md").write_bytes("labctl up 二台\n".encode("shift-jis"))
+    read = labctl("guide", str(lab))
+    assert (read.returncode, read.stdout.startswith("labctl up \ufffd")) == (0, True)
+
+
 RESULTS = ("image export", "support --output", "prove l2-switch --junit", "compare --html", "compare --markdown")
 OF_A_LAB = ("capture pc1:eth1 --write", "trace pc1 pc2 --svg", "verify --junit", "scenario run cut --svg")
 

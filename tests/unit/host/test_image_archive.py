@@ -94,8 +94,9 @@ def test_what_is_no_archive_is_said_so(receiver: Store, tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(content)
         with pytest.raises(StepError, match="no archive of image layers"):
             read_archive(tmp_path / name, receiver, quiet)
-    with pytest.raises(StepError, match="there is no archive"):
-        read_archive(tmp_path / "nowhere", receiver, quiet)
+    for place in (tmp_path / "nowhere", tmp_path, tmp_path / "text" / "x"):
+        with pytest.raises(StepError, match="there is no archive"):
+            read_archive(place, receiver, quiet)
 
 
 @pytest.mark.parametrize("keep", [700, 5000, 200_000])

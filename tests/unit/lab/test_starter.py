@@ -47,6 +47,13 @@ def test_a_lab_like_another_has_its_roles_and_its_guides_speak_of_the_new_name(
     assert (file.parent / "guide.md").read_text() == "labctl up big\nlabctl up small-2\nsmall is beautiful\n"
 
 
+def test_a_guide_in_another_encoding_is_taken_over_byte_for_byte(make_lab: MakeLab, tmp_path_factory: pytest.TempPathFactory) -> None:
+    like = make_lab("nodes: {pc1: host}\n")
+    (like.parent / "guide.ja.md").write_bytes("はじめ\nlabctl up small\n".encode("shift-jis"))
+    file = write_new_lab(tmp_path_factory.mktemp("new") / "big", "big", like)
+    assert (file.parent / "guide.ja.md").read_bytes() == "はじめ\nlabctl up big\n".encode("shift-jis")
+
+
 def test_only_the_name_of_the_pattern_is_changed(make_lab: MakeLab) -> None:
     like = make_lab("nodes: {pc1: host}   # small\n")
     assert new_lab_text("big", like) == like.read_text().replace("name: small", "name: big")
@@ -64,6 +71,12 @@ def test_nothing_is_written_over(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="is there already"):
         write_new_lab(tmp_path, "mine")
     assert [file.name for file in tmp_path.iterdir()] == ["kept"]
+
+
+def test_a_place_where_no_directory_can_be_is_wrong_usage(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match="can be made"):
+        write_new_lab(tmp_path / "file" / "mine", "mine")
 
 
 def test_a_new_lab_cannot_lie_inside_its_pattern(make_lab: MakeLab) -> None:
