@@ -20,7 +20,7 @@ IMAGE_SHAPE = """[{"recipe": "0f3a…", "content": "9c1e…", "title": "base", "
   "built": "2026-11-24T15:00:00Z", "parent": "",
   "place": "/…/images/0f3a…", "shared": false, "usable": true, "used_by": ["l2-switch"], "damage": []}]"""
 SHOWN = 12  # of a digest
-image = new_group("Image layers: ls, build, rm, prune, export, import.")
+image = new_group("Image layers: ls, build, rm, prune, export, import, key.")
 app.add_typer(image, name="image", rich_help_panel=MACHINE)
 
 LabsArgument = Annotated[list[str] | None, typer.Argument(metavar="LAB", help="Labs whose layers are meant.", autocompletion=complete.labs)]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from labctl.errors import HostError, UsageError
 
-KEPT = ("PATH", "LANG", "LC_ALL", "LC_MESSAGES", "TERM", "NO_COLOR", "COLUMNS", "LABCTL_IMAGES", "PYTHONPATH")
+KEPT = ("PATH", "LANG", "LC_ALL", "LC_MESSAGES", "TERM", "NO_COLOR", "COLUMNS", "LABCTL_IMAGES", "LABCTL_SAVED_GIB", "PYTHONPATH")
 
 
 def settle_user(wanted: str | None, *, needs_user: bool) -> None:

@@ -31,6 +31,11 @@ def test_nothing_of_roots_own_places_travels() -> None:
     assert environment_of("/home/ann", "ann", mine) == {"LANG": "ja_JP.UTF-8", "HOME": "/home/ann", "USER": "ann", "LOGNAME": "ann"}
 
 
+def test_labctls_own_variables_travel() -> None:
+    mine = {"LABCTL_IMAGES": "/srv/images", "LABCTL_SAVED_GIB": "5"}
+    assert mine.items() <= environment_of("/home/ann", "ann", mine).items()
+
+
 def test_the_same_program_is_started_again(tmp_path: Path) -> None:
     program = tmp_path / "labctl"
     program.touch()
