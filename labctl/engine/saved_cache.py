@@ -28,7 +28,7 @@ def limit_bytes() -> int:
     word = os.environ.get("LABCTL_SAVED_GIB", str(DEFAULT_LIMIT_GIB))
     try:
         return int(float(word) * 2**30)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise UsageError(f"LABCTL_SAVED_GIB is '{word}', no number", hint="as in LABCTL_SAVED_GIB=20") from None
 
 
@@ -43,9 +43,8 @@ def _lock_file() -> Path:
     return cache_directory() / ".saved.lock"
 
 
-def trim(limit: int | None = None) -> tuple[Path, ...]:
-    """Remove what is over the limit and not used; the directories that went. Nothing while another labctl starts machines."""
-    allowed = limit_bytes() if limit is None else limit
+def trim(allowed: int) -> tuple[Path, ...]:
+    """Remove what is over `allowed` bytes and not used; the directories that went. Nothing while another labctl starts machines."""
     try:
         with lock(_lock_file(), "make room in the cache of saved machines"):
             return _trim(allowed)

@@ -29,7 +29,7 @@ from labctl.engine.keys import make_keys, write_ssh_files
 from labctl.engine.links import cable_at, plug
 from labctl.engine.power import finish_halts
 from labctl.engine.room import check_places, naming_room, refuse_without_room
-from labctl.engine.saved_cache import trim, using_saved
+from labctl.engine.saved_cache import limit_bytes, trim, using_saved
 from labctl.engine.session import Session, disk_of, open_session, start_libvirtd
 from labctl.engine.start import Way, start_lab
 from labctl.engine.strays import remove_strays
@@ -85,6 +85,7 @@ def up(lab: Lab, *, instance: str | None, options: UpOptions, report: Reporter) 
     """Bring `lab` up, or carry out what its file has changed since. `HostError` before anything starts if there is no room."""
     name = instance or lab.name
     check_name(name)
+    allowed = limit_bytes()
     if not options.allow_uplink and (wanting := [node.name for node in lab.nodes if node.uplink]):
         raise UsageError(
             f"{', '.join(wanting)} would reach the internet", why="the lab asks for an uplink", hint="allow it: --allow-uplink"
@@ -115,7 +116,7 @@ def up(lab: Lab, *, instance: str | None, options: UpOptions, report: Reporter) 
         _prepare_nodes(session, lab, layers, plan, report)
         with using_saved(f"bring up {name}"):
             start_lab(session, lab, layers, plan, options.start, report, fresh=options.fresh)
-        trim()
+        trim(allowed)
         session.record = replace(session.record, ready=True, digest=lab.digest, variant=lab.variant, settings={}, impairments={})
         write_record(session.record)
         Journal(record.directory).write("ready")

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,9 +10,11 @@ import pytest
 from labctl.engine.checkpoints import checkpoint_store
 from labctl.engine.instances import InstanceRecord, NodeRecord, make_directory, write_record
 from labctl.engine.saved_cache import limit_bytes, orphans, remove_orphan, trim, using_saved
+from labctl.engine.up import UpOptions, up
 from labctl.engine.warm import warm_store
 from labctl.errors import UsageError
 from labctl.host.warmstarts import SavedStore
+from labctl.lab.load import load_lab, shipped_labs
 
 MIB = 2**20
 
@@ -85,10 +88,15 @@ def test_a_half_made_directory_is_never_found(tmp_path: Path) -> None:
     assert [entry for entry in (tmp_path / "saved").iterdir() if not entry.name.startswith(".")] == []
 
 
-def test_a_limit_that_is_no_number_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LABCTL_SAVED_GIB", "much")
-    with pytest.raises(UsageError):
+@pytest.mark.parametrize("word", ["much", "20G", "", "inf", "nan"])
+def test_a_limit_that_is_no_number_is_refused_before_anything_starts(word: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LABCTL_SAVED_GIB", word)
+    with pytest.raises(UsageError, match="LABCTL_SAVED_GIB"):
         limit_bytes()
+    lab = load_lab(shipped_labs()[0])
+    lab = replace(lab, nodes=tuple(replace(node, uplink=True) for node in lab.nodes))  # refused in any case
+    with pytest.raises(UsageError, match="LABCTL_SAVED_GIB"):
+        up(lab, instance=None, options=UpOptions(), report=lambda _: None)
 
 
 def test_a_checkpoint_that_machines_may_run_on_is_never_replaced_and_the_newest_is_found(tmp_path: Path) -> None:
