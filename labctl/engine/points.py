@@ -78,7 +78,7 @@ def point_store(lab: str) -> SavedStore:
 def list_points(lab: str | None = None) -> tuple[Point, ...]:
     """The points of one lab, or of all; oldest first."""
     root = state_directory() / "checkpoints"
-    places = [place for labs in root.glob(lab or "*") for place in SavedStore(labs).listed()]
+    places = [place for labs in root.glob("*") if lab in (None, labs.name) for place in SavedStore(labs).listed()]
     points = []
     for place in places:
         with contextlib.suppress(OSError, ValueError, KeyError):  # another labctl may take it away at this moment

@@ -9,6 +9,7 @@ import pytest
 
 from labctl.engine.checkpoints import checkpoint_store
 from labctl.engine.instances import InstanceRecord, NodeRecord, make_directory, write_record
+from labctl.engine.points import list_points, point_store
 from labctl.engine.saved_cache import limit_bytes, orphans, remove_orphan, trim, using_saved
 from labctl.engine.up import UpOptions, up
 from labctl.engine.warm import warm_store
@@ -73,6 +74,13 @@ def test_a_checkpoint_that_goes_frees_what_it_lay_on() -> None:
     base = saved(warm_store(), "warm", 10)
     above = saved(checkpoint_store(), "checkpoint", 30, (f"{base}/disk.qcow2",))
     assert trim(0) == (above, base)
+
+
+@pytest.mark.parametrize("lab", ["/path", "*", "..", ".", "l2-switch/mine", ""])
+def test_points_of_what_is_no_lab_are_none(lab: str) -> None:
+    saved(point_store("l2-switch"), "mine", 10)
+    assert [point.name for point in list_points("l2-switch")] == [point.name for point in list_points()] == ["mine"]
+    assert list_points(lab) == ()
 
 
 def test_a_half_made_directory_is_never_found(tmp_path: Path) -> None:
