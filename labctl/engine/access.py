@@ -8,13 +8,14 @@ import socket
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from labctl.engine.instances import InstanceRecord
+from labctl.engine.parallel import at_once
 from labctl.engine.session import open_session
 from labctl.errors import AgentError, StepError, TimedOut, UsageError
-from labctl.guest.agent import Completed
+from labctl.guest.agent import Agent, Completed
 from labctl.host.places import runtime_directory
 from labctl.host.run import clean_environment, ending_with_us, start, stop
 
@@ -33,15 +34,31 @@ def exec_on(
     record: InstanceRecord, nodes: Sequence[str], command: str | Sequence[str], *, stdin: bytes = b"", timeout_s: float = EXEC_S
 ) -> Mapping[str, Completed | AgentError | TimedOut]:
     """Run one command on `nodes` at the same time; for each how it ended, or the error that kept it from ending."""
-    with open_session(record) as session, ThreadPoolExecutor(max_workers=max(1, len(nodes))) as pool:
+    with open_session(record) as session:
+        return run_on_all({node: session.agent(node) for node in nodes}, command, stdin=stdin, timeout_s=timeout_s)
 
-        def one(node: str) -> Completed | AgentError | TimedOut:
-            try:
-                return session.agent(node).run(command, stdin=stdin, timeout_s=timeout_s, limited=True)
-            except (AgentError, TimedOut) as failed:
-                return failed
 
-        return dict(zip(nodes, pool.map(one, nodes), strict=True))
+def run_on_all(
+    agents: Mapping[str, Agent], command: str | Sequence[str], *, stdin: bytes, timeout_s: float
+) -> Mapping[str, Completed | AgentError | TimedOut]:
+    """As `exec_on`, by the agents of the nodes. Who interrupts it ends the commands too."""
+    running: dict[str, int] = {}
+
+    def one(node: str) -> Completed | AgentError | TimedOut:
+        ended: Completed | AgentError | TimedOut
+        try:
+            running[node] = agents[node].start(command, stdin=stdin, limited=True)
+            ended = agents[node].finish(running[node], command, timeout_s=timeout_s, limited=True)
+        except (AgentError, TimedOut) as failed:
+            ended = failed
+        running.pop(node, None)
+        return ended
+
+    try:
+        return at_once({node: partial(one, node) for node in agents})
+    except KeyboardInterrupt:
+        at_once({node: partial(agents[node].kill, pid, limited=True) for node, pid in running.copy().items()})
+        raise
 
 
 def config_file(record: InstanceRecord) -> Path:

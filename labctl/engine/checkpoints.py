@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, TypeVar
 from labctl.engine.events import Reporter, step
 from labctl.engine.instances import NodeRecord, write_record
 from labctl.engine.nodes import domain_spec
+from labctl.engine.parallel import workers
 from labctl.engine.renew import prepare_renewal, renew
 from labctl.engine.session import Session, disk_of, make_overlay
 from labctl.engine.typed import Unfit, built, read
@@ -135,7 +136,7 @@ def start_from(session: Session, place: Path, lab: Lab, layers: "Mapping[str, La
             renew(session, lab, name, waiting.get(name))
             return node
 
-    with ThreadPoolExecutor(starts_at_once()) as pool:
+    with workers() as pool:
         for node in list(pool.map(one, names)):
             session.record = session.record.with_node(node)
     write_record(session.record)

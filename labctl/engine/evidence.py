@@ -17,7 +17,8 @@ from labctl.check.probes import ScenarioRun
 from labctl.check.readable import one_line
 from labctl.check.verdict import ObservationResult, Verdict
 from labctl.check.wording import both, says_of
-from labctl.engine.stimulus import Stage, ask_node, at_once
+from labctl.engine.parallel import at_once
+from labctl.engine.stimulus import Stage, ask_node
 from labctl.engine.under_test import LabUnderTest
 from labctl.errors import StepError
 from labctl.host.run import clean_environment, run

@@ -11,8 +11,8 @@ from typing import Any
 
 from labctl.engine.instances import InstanceRecord, write_record
 from labctl.engine.links import cable_at, port_at
+from labctl.engine.parallel import at_once
 from labctl.engine.session import Session
-from labctl.engine.stimulus import at_once
 from labctl.errors import StepError, UsageError
 from labctl.guest.impairing import IMPAIR_S, render_impairing
 from labctl.lab.impaired import impaired, impaired_more

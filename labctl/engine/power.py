@@ -1,14 +1,13 @@
 """Nodes off and on: in order (`halt`), as a power cut, and back with the disk they have."""
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from labctl.engine import nodes as machines
-from labctl.engine.checkpoints import starts_at_once
 from labctl.engine.events import Event, Reporter, step
 from labctl.engine.instances import InstanceRecord, held_instance, write_record
+from labctl.engine.parallel import workers
 from labctl.engine.provision import wait_until_role_works
 from labctl.engine.session import Session, open_session
 from labctl.errors import StepError, TimedOut
@@ -46,7 +45,7 @@ def start(session: Session, lab: Lab, nodes: Sequence[str], layers: "Mapping[str
             boot(session, lab, name, layers[name], report)
 
     off = [name for name in nodes if name not in session.hypervisor.domains()]
-    with ThreadPoolExecutor(starts_at_once()) as pool:
+    with workers() as pool:
         started = [pool.submit(one, name) for name in off]
     for name, future in zip(off, started, strict=True):
         if future.exception() is None:

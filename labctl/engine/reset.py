@@ -4,9 +4,7 @@ Owns the two ways there: from the checkpoint that was saved when the lab was rea
 """
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from os import cpu_count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +14,7 @@ from labctl.engine.events import Event, Reporter, step
 from labctl.engine.impairing import without_nodes
 from labctl.engine.instances import write_record
 from labctl.engine.links import plug
+from labctl.engine.parallel import workers
 from labctl.engine.provision import Rendered, provision_node, render
 from labctl.engine.session import Session
 from labctl.errors import StepError
@@ -56,7 +55,7 @@ def _from_checkpoint(
 
 def _boot_again(session: Session, lab: Lab, layers: "Mapping[str, LayerFiles]", names: Sequence[str], report: Reporter) -> None:
     rendered = render(lab, names)
-    with ThreadPoolExecutor(max_workers=cpu_count() or 1) as pool:
+    with workers() as pool:
         for done in [pool.submit(_reset_node, session, lab, layers[name], name, rendered, report) for name in names]:
             done.result()
 

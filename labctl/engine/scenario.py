@@ -22,7 +22,8 @@ from labctl.check.verdict import State, Verdict
 from labctl.check.wording import actions_words, both, expected_words, joined
 from labctl.engine.events import Event, Reporter, silent
 from labctl.engine.evidence import Played, Scene, look
-from labctl.engine.stimulus import Stage, ask_node, at_once, start_in_background
+from labctl.engine.parallel import at_once
+from labctl.engine.stimulus import Stage, ask_node, start_in_background
 from labctl.lab.model import Action, Observation
 from labctl.lab.observations import Asked
 from labctl.lab.scenarios import PingProbe, Probe, Scenario, probe_words

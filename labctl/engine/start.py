@@ -5,11 +5,9 @@ the machines are wired to and named is settled before (`engine/up`).
 """
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from enum import StrEnum
 from functools import partial
-from os import cpu_count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +16,7 @@ from labctl.engine.checkpoints import checkpoint_digest, checkpoint_store, save_
 from labctl.engine.events import Event, Reporter, step
 from labctl.engine.instances import NodeRecord, write_record
 from labctl.engine.journal import Journal
+from labctl.engine.parallel import workers
 from labctl.engine.provision import Rendered, provision_node, render
 from labctl.engine.session import Session
 from labctl.engine.warm import start_clone, warm_image
@@ -113,7 +112,7 @@ def _start_nodes(
     new = [todo.subject for todo in work if isinstance(todo, MakeNode)]
     warm = {} if way is Way.COLD else _try_warm_images(session, lab, layers, new, way, report)
     errors: list[StepError] = []
-    with ThreadPoolExecutor(max_workers=cpu_count() or 1) as pool:
+    with workers() as pool:
         starter = _Starter(session, lab, layers, warm, rendered, to_be_saved, report)
         futures = [pool.submit(starter.start, todo) for todo in work]
         for future in futures:
@@ -158,7 +157,7 @@ def _warm_images(
     accelerator = Accelerator("kvm" if session.record.accelerator == "kvm" else "tcg", "", session.record.time_scale)
     kinds = {name: (layers[name].digest, lab.node(name).memory_mib, lab.node(name).cpus) for name in names}
     first = {kind: name for name, kind in reversed(kinds.items())}
-    with ThreadPoolExecutor(max_workers=cpu_count() or 1) as pool:
+    with workers() as pool:
         image = partial(warm_image, accelerator=accelerator, report=report, whole=whole)
         made = {kind: pool.submit(image, layers[name], kind[1], kind[2]) for kind, name in first.items()}
         return {name: made[kind].result() for name, kind in kinds.items()}

@@ -5,19 +5,18 @@ systemd, stopped when the stage is left) and what went wrong meanwhile. What was
 """
 
 import shlex
-import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TypeVar
 
 from labctl.check.ask import Question, question
 from labctl.check.judge import NOT_RUN, Answer
 from labctl.check.readable import last_line, one_line
 from labctl.check.wording import both, command_words, prefixed, same
+from labctl.engine.parallel import at_once
 from labctl.engine.under_test import LabUnderTest
 from labctl.errors import HostError, LabError
 from labctl.lab.model import (
@@ -46,9 +45,6 @@ systemd-run --quiet --collect --unit={unit} --property=KillMode=control-group --
 STOP = """cat /run/{unit}.status 2>/dev/null
 systemctl stop {unit}.service 2>/dev/null
 rm -f /run/{unit}.sh /run/{unit}.status"""
-
-Key = TypeVar("Key")
-Value = TypeVar("Value")
 
 
 @dataclass
@@ -116,29 +112,6 @@ def ask_node(target: LabUnderTest, asked: Question) -> Answer:
     if done.truncated:
         return Answer(done.status, done.stdout, done.stderr, both(f"{asked.node}: too much output", f"{asked.node}: 出力が多すぎる"))
     return Answer(done.status, done.stdout, done.stderr)
-
-
-def at_once(jobs: Mapping[Key, Callable[[], Value]]) -> dict[Key, Value]:
-    """Results of all jobs, run at the same time; one alone runs here. Threads never hold up the end of the program (Ctrl-C)."""
-    if len(jobs) < 2:
-        return {key: job() for key, job in jobs.items()}
-    results: dict[Key, Value] = {}
-    failures: list[BaseException] = []
-
-    def run(key: Key, job: Callable[[], Value]) -> None:
-        try:
-            results[key] = job()
-        except BaseException as failure:  # handed over to the caller below
-            failures.append(failure)
-
-    threads = [threading.Thread(target=run, args=pair, daemon=True) for pair in jobs.items()]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if failures:
-        raise failures[0]
-    return {key: results[key] for key in jobs}
 
 
 def _act(stage: Stage, action: Action, phase: str) -> Mapping[str, Answer]:

@@ -94,11 +94,16 @@ class Agent:
         pause = FIRST_PAUSE_S
         while not self._has_ended(status := self._ask("guest-exec-status", pid=pid)):
             if time.monotonic() >= deadline:
-                self._kill(pid, "TERM" if limited else "KILL")
+                self.kill(pid, limited=limited)
                 raise TimedOut(f"{self._node}: the command did not end within {timeout_s:g} s", why=_first_words(script))
             time.sleep(pause)
             pause = min(pause * 1.5, LONGEST_PAUSE_S)
         return _cut(self._completed(status)) if limited else self._completed(status)
+
+    def kill(self, pid: int, *, limited: bool = False) -> None:
+        """End what `start` gave `pid`; an agent that fails now is no news to whoever gives a command up."""
+        with contextlib.suppress(AgentError):
+            self._ask("guest-exec", path="/bin/kill", arg=["-TERM" if limited else "-KILL", "--", f"{pid}"])
 
     def set_time(self, now_ns: int) -> None:
         """Set the node's clock to `now_ns` (nanoseconds since 1970, UTC)."""
@@ -151,10 +156,6 @@ class Agent:
         except (KeyError, TypeError, ValueError) as nonsense:
             raise AgentError(f"{self._node}: the agent's answer cannot be read", why=str(nonsense)[:200]) from nonsense
         return Completed(code, stdout, stderr, bool(status.get("out-truncated") or status.get("err-truncated")))
-
-    def _kill(self, pid: int, signal: str) -> None:
-        with contextlib.suppress(AgentError):  # the time-out is the news
-            self._ask("guest-exec", path="/bin/kill", arg=[f"-{signal}", "--", f"{pid}"])
 
 
 GUEST_ENVIRONMENT = {
