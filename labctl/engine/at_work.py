@@ -22,12 +22,13 @@ from labctl.engine import verify as checks
 from labctl.engine.down import down
 from labctl.engine.events import Event, Reporter, silent, step
 from labctl.engine.images import layers_of
-from labctl.engine.instances import InstanceRecord, find_instance, held_instance, write_record
+from labctl.engine.instances import InstanceRecord, find_instance, held_instance, taken_down, write_record
 from labctl.engine.running import RunningLab
 from labctl.engine.scenario import play_scenario
 from labctl.engine.session import Session, open_session
 from labctl.engine.stimulus import Stage
 from labctl.engine.strays import remove_strays
+from labctl.engine.under_test import LabUnderTest
 from labctl.engine.up import UpOptions, up
 from labctl.errors import LockHeld, TimedOut, UsageError
 from labctl.lab.impairments import read_words
@@ -74,7 +75,7 @@ def verify(record: InstanceRecord, ids: Sequence[str], variant: str | None, repo
     """The checks in one variant, or in each of the lab's."""
     if record.alive and lab_of(record).digest != record.digest:
         report(Event("warning", f"{record.file} has changed since {record.id} came up; labctl up brings the change over"))
-    return _in_variants(record, ids, variant, "verify", report, lambda target, here: checks.verify(target, here, report))
+    return _in_variants(record, ids, variant, "verify", report, lambda _, target, here: checks.verify(target, here, report))
 
 
 def watched(record: InstanceRecord, ids: Sequence[str]) -> tuple[Check, ...]:
@@ -101,11 +102,17 @@ def watch(record: InstanceRecord, ids: Sequence[str], *, pause_s: float = WATCH_
 
 def selftest(record: InstanceRecord, ids: Sequence[str], variant: str | None, report: Reporter) -> tuple[SelftestReport, ...]:
     """The proof of the checks in one variant, or in each. A lab that was changed is put back first: proofs start from what is known."""
-    if record.broken or record.cut or record.settings or record.impairments:
-        reset(record, (), report)
     return _in_variants(
-        record, ids, variant, "selftest", report, lambda target, here: proofs.selftest(target, here, report), anew=True
+        record, ids, variant, "selftest", report, lambda session, target, here: _prove(session, target, here, report), anew=True
     )  # fmt: skip
+
+
+def _prove(session: Session, target: LabUnderTest, ids: Sequence[str], report: Reporter) -> SelftestReport:
+    record = session.record
+    if record.broken or record.cut or record.settings or record.impairments:
+        with in_one_go(session, "reset"):
+            target.reset(())
+    return proofs.selftest(target, ids, report)
 
 
 def _in_variants(
@@ -114,7 +121,7 @@ def _in_variants(
     variant: str | None,
     doing: str,
     report: Reporter,
-    act: Callable[[RunningLab, Sequence[str]], Outcome],
+    act: Callable[[Session, RunningLab, Sequence[str]], Outcome],
     *,
     anew: bool = False,
 ) -> tuple[Outcome, ...]:
@@ -132,31 +139,43 @@ def _in_variants(
     try:
         for name in sorted(wanted, key=lambda name: name != record.variant):  # the one that runs comes first
             _bring_to(record, name, report, anew)
-            with opened(record, doing, report) as (_, target):
-                results.append(act(target, belongs.get(name, ())))
+            with opened(record, doing, report) as (session, target):
+                results.append(act(session, target, belongs.get(name, ())))
     finally:
-        _bring_to(record, record.variant, report, anew)
+        if record.directory.exists():  # else another labctl took it down meanwhile
+            _bring_to(record, record.variant, report, anew)
     return tuple(results)
 
 
 def _bring_to(record: InstanceRecord, variant: str, report: Reporter, anew: bool) -> None:
-    gone = not record.directory.exists()  # it did not start again in another variant
-    if gone or find_instance(instance=record.id).variant != variant:
-        lab = load_lab(Path(record.file), variant=variant)
-        if anew and not gone:
-            down(record, report)
-        up(lab, instance=record.id, options=UpOptions(allow_uplink=record.uplink_allowed), report=report)
+    """The instance in `variant`. `UsageError` if another labctl took it down: what somebody ended stays ended."""
+    if find_instance(instance=record.id).variant == variant:
+        return
+    lab, before = load_lab(Path(record.file), variant=variant), lab_of(record)
+    options = UpOptions(allow_uplink=record.uplink_allowed, existing=not anew)
+    if anew and not down(record, report):
+        raise taken_down(record.id, record.lab)
+    try:
+        up(lab, instance=record.id, options=options, report=report)
+    except BaseException:
+        if anew and not record.directory.exists():  # it did not start in this variant
+            up(before, instance=record.id, options=options, report=report)
+        raise
 
 
 def break_lab(record: InstanceRecord, check: str | None, seed: int | None, report: Reporter) -> sabotages.Breakage:
     """Apply a sabotage and remember it on the record. `UsageError` if one is applied already: two faults hide each other."""
-    if record.broken:
-        raise UsageError(f"{record.id} is broken already", hint="labctl break --reveal tells how, labctl reset heals it")
     with opened(record, "break", report) as (session, target):
-        broken = sabotages.break_lab(target, check, seed)
-        session.record = replace(session.record, broken=asdict(broken))
-        write_record(session.record)
-        return broken
+        return _break(session, target, check, seed)
+
+
+def _break(session: Session, target: LabUnderTest, check: str | None, seed: int | None) -> sabotages.Breakage:
+    if session.record.broken:
+        raise UsageError(f"{session.record.id} is broken already", hint="labctl break --reveal tells how, labctl reset heals it")
+    broken = sabotages.break_lab(target, check, seed)
+    session.record = replace(session.record, broken=asdict(broken))
+    write_record(session.record)
+    return broken
 
 
 def what_is_broken(record: InstanceRecord) -> sabotages.Breakage:

@@ -18,15 +18,15 @@ from labctl.host import wires
 from labctl.host.namespace import kill_namespace
 
 
-def down(record: InstanceRecord, report: Reporter, *, only_dead: bool = False) -> None:
-    """End the instance and take its files away; nothing if another labctl did so first. `RemoveError` names what is left."""
+def down(record: InstanceRecord, report: Reporter, *, only_dead: bool = False) -> bool:
+    """End the instance and take its files away; False if another labctl did so first. `RemoveError` names what is left."""
     with instance_lock(record.id, "take down"), step(report, f"{record.id} down"):
         if not record.directory.exists():
-            return
+            return False
         with contextlib.suppress(StepError):  # a damaged one: then what was known of it must do
             record = read_record(record.directory)
         if only_dead and record.alive:  # somebody brought it up again meanwhile
-            return
+            return False
         with contextlib.suppress(OSError):
             Journal(record.directory).write("begin down")
         kill(record)
@@ -36,6 +36,7 @@ def down(record: InstanceRecord, report: Reporter, *, only_dead: bool = False) -
             raise RemoveError(
                 f"{record.id}: files are left", why=str(left), hint=f"look at {record.directory}, then labctl down again"
             ) from left
+        return True
 
 
 def kill(record: InstanceRecord) -> None:

@@ -258,8 +258,12 @@ def held_instance(record: InstanceRecord, doing: str) -> Iterator[InstanceRecord
     """Hold one instance for a change; its record as it is now that nobody else changes it. `UsageError` if it has gone meanwhile."""
     with instance_lock(record.id, doing):
         if not (record.directory / "instance.json").exists():
-            raise UsageError(f"{record.id} is not there any more", why="another labctl took it down", hint=f"labctl up {record.lab}")
+            raise taken_down(record.id, record.lab)
         yield read_record(record.directory)
+
+
+def taken_down(name: str, lab: str) -> UsageError:
+    return UsageError(f"{name} is not there any more", why="another labctl took it down", hint=f"labctl up {lab}")
 
 
 def check_name(name: str) -> None:

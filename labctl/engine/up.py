@@ -22,6 +22,7 @@ from labctl.engine.instances import (
     make_directory,
     now,
     read_record,
+    taken_down,
     write_record,
 )
 from labctl.engine.journal import Journal
@@ -64,13 +65,15 @@ CHANGED = "changed by hand"  # in the place of a fingerprint: fits no node of a 
 class UpOptions:
     """What the person allowed: `replace` lets a node's disk be made anew, `allow_uplink` lets nodes reach the internet.
 
-    `start` is the quickest way of starting machines that may be taken; `fresh` makes the lab's checkpoint anew.
+    `start` is the quickest way of starting machines that may be taken; `fresh` makes the lab's checkpoint anew. `existing`: an instance
+    that is there is brought over, none is made.
     """
 
     allow_uplink: bool = False
     replace: bool = False
     start: Way = Way.CHECKPOINT
     fresh: bool = False
+    existing: bool = False
 
 
 @dataclass(frozen=True)
@@ -94,6 +97,8 @@ def up(lab: Lab, *, instance: str | None, options: UpOptions, report: Reporter) 
     _warn_of_network(report)
     with instance_lock(name, BRING_UP), naming_room(lab), ExitStack() as stack:
         known = _known(name, lab)
+        if known is None and options.existing:
+            raise taken_down(name, lab.name)
         if known is None or not known.alive:
             refuse_without_room(lab)
         stack.enter_context(using_images(f"bring up {name}"))
