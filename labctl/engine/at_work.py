@@ -131,6 +131,8 @@ def _in_variants(
     it is put back in seconds, and what was done in the machines before is gone.
     """
     lab = lab_of(record)
+    if variant:
+        checks.choose_checks(load_lab(Path(record.file), variant=variant), ids)  # says what does not belong to it
     belongs = {name: [check.id for check in lab.checks if check.id in ids and check.variant in (None, name)] for name in lab.variants}
     unknown = [wanted for wanted in ids if wanted not in {check.id for check in lab.checks}]
     checks.choose_checks(lab, unknown)  # says what was probably meant

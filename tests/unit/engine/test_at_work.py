@@ -1,5 +1,6 @@
 """Verbs on a running instance: what they refuse, and that they decide by the record as it is while they hold it."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -56,6 +57,24 @@ def test_verify_leaves_down_what_another_labctl_took_down(record: InstanceRecord
     with pytest.raises(UsageError, match="no lab is up|no instance"):
         at_work.verify(record, (), None, silent)
     assert list_instances() == ()
+
+
+@pytest.mark.parametrize("verb", [at_work.verify, at_work.selftest])
+@pytest.mark.parametrize(
+    ("ids", "variant", "why"),
+    [
+        (("elsewhere",), "default", "no check `elsewhere` in tiny: it belongs to variant other"),
+        (("everywhere", "elsewhere"), "default", "no check `elsewhere` in tiny: it belongs to variant other"),
+        (("everywhere",), "othr", "lab tiny has no variant `othr`"),
+        ((), "othr", "lab tiny has no variant `othr`"),
+    ],
+)
+def test_a_check_or_variant_that_is_not_there_is_refused_and_never_passed_over(
+    record: InstanceRecord, verb: Callable[..., Any], ids: tuple[str, ...], variant: str, why: str
+) -> None:
+    with pytest.raises(UsageError) as refused:
+        verb(record, ids, variant, silent)
+    assert str(refused.value) == why
 
 
 def test_up_makes_no_instance_where_one_that_is_there_is_to_be_brought_over(record: InstanceRecord) -> None:
