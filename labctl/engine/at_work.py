@@ -59,6 +59,14 @@ def in_one_go(session: Session, words: str) -> Iterator[None]:
         _note_unfinished(session, "")
 
 
+def need_all_nodes(record: InstanceRecord, lab: Lab) -> None:
+    """`UsageError` unless the instance has just the nodes of its lab file: `down` took one away, or the file has changed."""
+    here, wanted = ([node.name for node in nodes] for nodes in (record.nodes, lab.nodes))
+    missing, left = ", ".join(name for name in wanted if name not in here), ", ".join(name for name in here if name not in wanted)
+    if why := "; ".join(filter(None, (missing and f"not here: {missing}", left and f"not in the file: {left}"))):
+        raise UsageError(f"{record.id} has not the nodes of its lab file", why=why, hint=f"labctl up {record.lab} brings the change over")
+
+
 def _note_unfinished(session: Session, words: str) -> None:
     session.record = replace(session.record, unfinished=words)
     write_record(session.record)
@@ -109,9 +117,9 @@ def selftest(record: InstanceRecord, ids: Sequence[str], variant: str | None, re
 
 def _prove(session: Session, target: LabUnderTest, ids: Sequence[str], report: Reporter) -> SelftestReport:
     record = session.record
+    need_all_nodes(record, target.lab)
     if record.broken or record.cut or record.settings or record.impairments:
-        with in_one_go(session, "reset"):
-            target.reset(())
+        _reset(session, target, ())
     return proofs.selftest(target, ids, report)
 
 
@@ -215,7 +223,14 @@ def solve(record: InstanceRecord, check: str | None, report: Reporter) -> str:
 
 def reset(record: InstanceRecord, nodes: Sequence[str], report: Reporter) -> None:
     """Nodes as they were when the lab was ready; none named: all of them, their cables and settings too."""
-    with opened(record, "reset", report) as (session, target), in_one_go(session, "reset" if not nodes else ""):
+    with opened(record, "reset", report) as (session, target):
+        _reset(session, target, nodes)
+
+
+def _reset(session: Session, target: LabUnderTest, nodes: Sequence[str]) -> None:
+    if not nodes:
+        need_all_nodes(session.record, target.lab)
+    with in_one_go(session, "reset" if not nodes else ""):
         target.reset(nodes)
 
 
@@ -297,12 +312,15 @@ def trace(record: InstanceRecord, source: str, to: str, by: str, report: Reporte
 def save_point(record: InstanceRecord, name: str, report: Reporter) -> points.Point:
     """Save the running lab under `name`."""
     with opened(record, "save", report) as (session, target):
+        need_all_nodes(session.record, target.lab)
         return points.save_point(session, target.lab, layers_of(session.record), name, report)
 
 
 def goto_point(record: InstanceRecord, name: str, report: Reporter) -> None:
     """Bring the running lab back to a point."""
     with opened(record, "go back in", report) as (session, target):
-        points.find_point(target.lab.name, name)
+        need_all_nodes(session.record, target.lab)
+        layers = layers_of(session.record)
+        place = points.fitting_point(session.record, target.lab, layers, name)
         with in_one_go(session, f"checkpoint goto {name}"):
-            points.goto_point(session, target.lab, layers_of(session.record), name, report)
+            points.goto_point(session, target.lab, layers, place, report)

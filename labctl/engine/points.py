@@ -255,15 +255,21 @@ def _load_once(session: Session, node: NodeRecord, layer: "LayerFiles", place: P
 # --- goto --------------------------------------------------------------------------------------------------------------------
 
 
-def goto_point(session: Session, lab: Lab, layers: "Mapping[str, LayerFiles]", name: str, report: Reporter) -> None:
-    """Bring all nodes, cables and settings back to the point. `UsageError` if the lab or this machine is another now."""
+def fitting_point(record: InstanceRecord, lab: Lab, layers: "Mapping[str, LayerFiles]", name: str) -> Path:
+    """The directory of a point to which the instance can go back. `UsageError` if the lab or this machine is another now."""
     place = find_point(lab.name, name)
     about = _about(place)
-    if about.keys != machine_keys(lab, layers, session.record.accelerator) or about.variant != session.record.variant:
+    if about.variant != record.variant or about.keys != machine_keys(lab, layers, record.accelerator):
         raise UsageError(
             f"the checkpoint '{name}' does not fit any more", why="the lab's nodes or variant, QEMU or the image are others now",
             hint=f"labctl checkpoint rm {name}",
         )  # fmt: skip
+    return place
+
+
+def goto_point(session: Session, lab: Lab, layers: "Mapping[str, LayerFiles]", place: Path, report: Reporter) -> None:
+    """Bring all nodes, cables and settings back to the point in `place`, which fits."""
+    about = _about(place)
     names = [node.name for node in session.record.nodes]
     for node in names:
         session.hypervisor.stop(node)

@@ -26,11 +26,12 @@ if TYPE_CHECKING:
 
 def reset(session: Session, lab: Lab, layers: "Mapping[str, LayerFiles]", nodes: Sequence[str], report: Reporter) -> None:
     """Put `nodes` back; none named means all of them and every cable."""
-    if not nodes:
-        put_cables_back(session, lab)
     chosen = tuple(nodes) or tuple(node.name for node in lab.nodes)
     for name in chosen:
         session.record.node(name)
+        lab.node(name)
+    if not nodes:
+        put_cables_back(session, lab)
     place = Path(session.record.checkpoint) if session.record.checkpoint else None
     if place is None or not (place / "whole").exists() or not _from_checkpoint(session, place, lab, layers, chosen, report):
         _boot_again(session, lab, layers, chosen, report)

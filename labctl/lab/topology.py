@@ -10,6 +10,7 @@ from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
 from pathlib import Path
 from typing import Any
 
+from labctl.errors import UsageError
 from labctl.lab.actions import Action
 from labctl.lab.impairments import NONE, Impairment
 from labctl.lab.model import Check, Observation, Text
@@ -132,7 +133,10 @@ class Lab:
     scenarios: tuple[Scenario, ...] = ()
 
     def node(self, name: str) -> Node:
-        return next(node for node in self.nodes if node.name == name)
+        for node in self.nodes:
+            if node.name == name:
+                return node
+        raise UsageError(f"no node '{name}' in {self.file}", hint=f"nodes: {', '.join(node.name for node in self.nodes)}")
 
     def scenario(self, name: str) -> Scenario:
         return next(scenario for scenario in self.scenarios if scenario.name == name)

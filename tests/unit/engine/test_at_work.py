@@ -1,15 +1,18 @@
 """Verbs on a running instance: what they refuse, and that they decide by the record as it is while they hold it."""
 
+import json
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
-from labctl.engine import at_work
+from labctl.engine import at_work, points
 from labctl.engine.events import silent
-from labctl.engine.instances import InstanceRecord, list_instances, make_directory, read_record, remove_directory, write_record
+from labctl.engine.instances import InstanceRecord, NodeRecord, list_instances, make_directory, read_record, remove_directory, write_record
+from labctl.engine.reset import reset
 from labctl.engine.session import Session
 from labctl.engine.up import UpOptions, up
 from labctl.errors import UsageError
@@ -30,6 +33,7 @@ checks:
   - {id: everywhere, says: {en: a, ja: a}, see: {node: pc1, run: "true"}, sabotage: {pc1: "false"}}
   - {id: elsewhere, variant: other, says: {en: b, ja: b}, see: {node: pc1, run: "true"}, sabotage: {pc1: "false"}}
 """
+ALL = ("pc1", "pc2", "pc3", "sw1")
 CHECK = check("x", see={"node": "pc3", "run": "have x", "fails": True}, sabotage={"pc3": "touch x"})
 
 
@@ -44,6 +48,14 @@ def record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> InstanceRecord:
         id="tiny", lab="tiny", file=str(file), variant="default", digest="d", directory=make_directory("tiny"), short="/srv",
         created=1.0, accelerator="tcg", time_scale=4.0,
     )  # fmt: skip
+    write_record(made)
+    return made
+
+
+def with_nodes(record: InstanceRecord, *names: str) -> InstanceRecord:
+    made = replace(
+        record, nodes=tuple(NodeRecord(name, number, "host", 256, 1, "u", "169.254.1.0", (), "layer") for number, name in enumerate(names))
+    )
     write_record(made)
     return made
 
@@ -97,5 +109,49 @@ def test_a_self_test_puts_a_changed_lab_back_first(
     record: InstanceRecord, tmp_path: Path, changed: dict[str, Any], first: str
 ) -> None:  # fmt: skip
     target = FakeLab(switch_lab(CHECK), tmp_path)
-    at_work._prove(session_of(replace(record, **changed)), target, (), silent)
+    at_work._prove(session_of(replace(with_nodes(record, *ALL), **changed)), target, (), silent)
     assert target.log[0] == first
+
+
+# --- an instance with other nodes than its lab file ---
+
+
+@pytest.mark.parametrize(
+    ("names", "why"),
+    [
+        (("pc1", "pc2", "sw1"), "not here: pc3"),
+        ((*ALL, "old1", "old2"), "not in the file: old1, old2"),
+        (("pc1", "pc2", "sw1", "old1"), "not here: pc3; not in the file: old1"),
+    ],
+)
+def test_what_changes_the_whole_lab_is_refused_before_it_begins_where_nodes_are_missing_or_left(
+    record: InstanceRecord, tmp_path: Path, names: tuple[str, ...], why: str
+) -> None:
+    session, target = session_of(with_nodes(record, *names)), FakeLab(switch_lab(CHECK), tmp_path)
+    for act in (partial(at_work._reset, session, target, ()), partial(at_work._prove, session, target, (), silent)):
+        with pytest.raises(UsageError) as refused:
+            act()
+        assert (refused.value.why, refused.value.hint) == (why, "labctl up tiny brings the change over")
+    assert target.log == []
+    assert read_record(record.directory).unfinished == ""
+
+
+def test_single_nodes_are_reset_although_another_is_down(record: InstanceRecord, tmp_path: Path) -> None:
+    target = FakeLab(switch_lab(CHECK), tmp_path)
+    at_work._reset(session_of(with_nodes(record, "pc1", "sw1")), target, ("pc1",))
+    assert target.log == ["reset pc1"]
+
+
+def test_a_node_that_is_not_in_the_lab_file_any_more_is_not_reset(record: InstanceRecord) -> None:
+    with pytest.raises(UsageError, match="no node 'old1'"):
+        reset(session_of(with_nodes(record, *ALL, "old1")), switch_lab(CHECK), {}, ("old1",), silent)
+
+
+def test_a_point_of_another_variant_does_not_fit(record: InstanceRecord) -> None:
+    store = points.point_store("switch")
+    about = points.About(lab="switch", variant="other", made=1.0, keys={}, settings={}, cables=(), cut=(), chains={})
+    with store.half_made("lunch") as place:
+        (place / "about.json").write_text(json.dumps(asdict(about)))
+        store.keep(place, "lunch")
+    with pytest.raises(UsageError, match="the checkpoint 'lunch' does not fit any more"):
+        points.fitting_point(record, switch_lab(CHECK), {}, "lunch")

@@ -60,6 +60,12 @@ def test_ports_are_numbered_in_natural_order(load_text: LoadText) -> None:
     assert [port.mac for port in lab.node("sw1").nics] == [mac_of(lab_seed("small"), 3, port) for port in range(3)]
 
 
+def test_a_node_that_is_not_in_the_lab_is_refused_with_those_that_are(load_text: LoadText) -> None:
+    with pytest.raises(UsageError, match="no node 'pc9' in") as refused:
+        load_text(TWO).node("pc9")
+    assert refused.value.hint == "nodes: pc1, pc2, sw1"
+
+
 def test_a_mac_is_the_prefix_of_qemu_then_lab_node_and_port() -> None:
     assert mac_of(0xABC, 0x12, 0x3) == "52:54:00:ab:c1:23"
 
