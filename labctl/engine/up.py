@@ -113,19 +113,32 @@ def up(lab: Lab, *, instance: str | None, options: UpOptions, report: Reporter) 
                 hint="labctl up --replace, if that is meant",
             )
         if not plan.steps and known is not None and known.ready:
-            if known.digest != lab.digest:  # the lesson's text or checks changed, the machines did not
-                write_record(replace(known, digest=lab.digest, variant=lab.variant))
-            return UpResult(known, plan)
+            current = brought_over(known, lab)
+            if current != known:  # the lesson's text or checks changed, or the file's place; the machines did not
+                write_record(current)
+            return UpResult(current, plan)
         record = _prepare(known, name, lab, layers, report)
         session = stack.enter_context(open_session(record))
         _prepare_nodes(session, lab, layers, plan, report)
         with using_saved(f"bring up {name}"):
             start_lab(session, lab, layers, plan, options.start, report, fresh=options.fresh)
         trim(allowed)
-        session.record = replace(session.record, ready=True, digest=lab.digest, variant=lab.variant, settings={}, impairments={})
+        session.record = replace(brought_over(session.record, lab), ready=True, settings={}, impairments={})
         write_record(session.record)
         Journal(record.directory).write("ready")
         return UpResult(session.record, plan)
+
+
+def brought_over(record: InstanceRecord, lab: Lab) -> InstanceRecord:
+    """The record of an instance whose machines are as `lab` says: its other verbs read the lab where it lies now."""
+    allowed = record.uplink_allowed or any(node.uplink for node in lab.nodes)  # or `up` would have refused it
+    return replace(record, file=str(lab.file), digest=lab.digest, variant=lab.variant, uplink_allowed=allowed)
+
+
+def lacks_uplink(record: InstanceRecord, lab: Lab) -> bool:
+    """Whether a node wants the way to the internet, and it has not been opened since the instance started."""
+    wanted = any(node.uplink for node in lab.nodes)
+    return wanted and not Journal(record.directory).holds("done uplink", since="begin namespace")
 
 
 def _tidy(known: InstanceRecord | None, report: Reporter) -> None:
@@ -279,10 +292,13 @@ def _keeping(fresh: NodeRecord, old: NodeRecord) -> NodeRecord:
 def _wire(session: Session, lab: Lab, plan: Plan, fresh: bool, report: Reporter) -> None:
     record = session.record
     with step(report, f"wires ({len(lab.links)} cables)"):
-        Journal(record.directory).write("begin wires")
+        journal = Journal(record.directory)
+        journal.write("begin wires")
         requests = [wires.make_management()] if fresh else []
-        if fresh and any(node.uplink for node in lab.nodes):
-            open_uplink(record)
+        if lacks_uplink(record, lab):
+            with journal.intent("uplink"):
+                open_uplink(record)
+        if any(node.uplink for node in lab.nodes):
             requests.append(wires.make_uplink_bridge(wires.UPLINK_TAP))
         for node in record.nodes:
             requests += machines.wire_requests(node)
@@ -291,4 +307,4 @@ def _wire(session: Session, lab: Lab, plan: Plan, fresh: bool, report: Reporter)
         added = [added.subject.split(" -- ") for added in plan.of(MakeCable)]
         still = [end for end in removed if cable_at(record, end) is not None] if not fresh else []
         plug(session, unplug=tuple(still), cables=wanted, new=tuple((a, b) for a, b in added), first=requests)
-        Journal(record.directory).write("done wires")
+        journal.write("done wires")
