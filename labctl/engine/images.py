@@ -8,15 +8,14 @@ for a node's commands. How a layer is made and kept is `host/images`'s.
 import contextlib
 import hashlib
 import json
-import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from labctl.engine.events import Event, Reporter, step
 from labctl.engine.instances import InstanceRecord, list_instances
+from labctl.engine.parallel import workers
 from labctl.errors import StepError
 from labctl.host.accelerator import cached_accelerator
 from labctl.host.image_recipe import LayerFile, MachineRecipe, NodeRecipe, PackageRecipe, UnpackRecipe
@@ -162,14 +161,15 @@ def _build_level(store: ImageStore, recipes: Sequence[NodeRecipe], report: Repor
 
     if len(recipes) == 1:
         return build(recipes[0])
-    with ThreadPoolExecutor(max(1, os.cpu_count() or 1)) as pool:
+    with workers() as pool:
         try:
             for done in [pool.submit(build, recipe) for recipe in recipes]:
                 done.result()
-        except BaseException:
+        except BaseException as failed:
             interrupt_builds()
-            pool.shutdown(wait=True, cancel_futures=True)
-            allow_builds()
+            if isinstance(failed, Exception):  # this process goes on, and may build others
+                pool.shutdown(cancel_futures=True)
+                allow_builds()
             raise
 
 

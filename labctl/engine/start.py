@@ -19,7 +19,7 @@ from labctl.engine.journal import Journal
 from labctl.engine.parallel import workers
 from labctl.engine.provision import Rendered, provision_node, render
 from labctl.engine.session import Session
-from labctl.engine.warm import start_clone, warm_image
+from labctl.engine.warm import ram_of, start_clone, warm_image
 from labctl.errors import NoRoom, StepError
 from labctl.host.accelerator import Accelerator
 from labctl.host.places import cache_directory
@@ -98,8 +98,6 @@ def _ram_files_work(session: Session) -> bool:
 
 def _all_can_be_saved(session: Session) -> bool:
     """Only machines on RAM files of their own; one that had to be booted has none."""
-    from labctl.engine.warm import ram_of
-
     return all(ram_of(session, node.name).exists() for node in session.record.nodes)
 
 
@@ -215,6 +213,7 @@ class _Starter:
             except (StepError, NoRoom) as failed:
                 self._report(Event("warning", f"the clone does not start ({failed.what}: {failed.why}); it is booted instead", record.name))
                 self._session.hypervisor.stop(record.name)
+                ram_of(self._session, record.name).unlink(missing_ok=True)  # whoever has one is taken for a machine that can be saved
         machines.make_disk(self._session.record, record, layer)
         machines.boot(self._session, record, layer)
         return record
