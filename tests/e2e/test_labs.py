@@ -19,7 +19,7 @@ SHIPPED = sorted(file.parent.name for file in LABS.glob("*/lab.yaml"))
 
 
 # Emulated on two cores, their images, first start and verification take five to fifteen minutes, their sabotages up to an hour.
-LONG = ("docker-build", "docker-compose", "docker-image-data", "docker-run", "virtualisation")
+LONG = ("docker-build", "docker-compose", "docker-image-data", "docker-run", "docker-swarm", "virtualisation")
 SHORT = [lab for lab in SHIPPED if lab not in LONG]
 DAY = date.today().toordinal()
 IN_TURN = [*SHORT[DAY % 5 :: 5], LONG[DAY % len(LONG)]]
