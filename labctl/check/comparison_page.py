@@ -157,7 +157,7 @@ def _words(figures: Figures, language: str) -> dict[str, Any]:
     questions = [
         {
             "title": question.title.in_language(language),
-            "answers": [figures.answers.get((question.id, kind.id), "–") for kind in figures.kinds],
+            "answers": [figures.answers.get((question.id, kind.id)) or "–" for kind in figures.kinds],
         }
         for question in figures.comparison.questions
         if any((question.id, kind.id) in figures.answers for kind in figures.kinds)

@@ -178,7 +178,7 @@ class Run:
         self._report(Event("warning", f"{kind.title.en}: {why}"))
         for measure in self.figures.measures:
             if not self.figures.samples.get((measure.id, kind.id)):
-                self.figures.missing.setdefault((measure.id, kind.id), why)
+                self.figures.missing.setdefault((measure.id, kind.id), SAYS_NOTHING.en if kind.id in measure.not_for else why)
 
     def _round(self, kind: Kind, number: int, *, first: bool) -> None:
         if self._is_late():

@@ -139,6 +139,13 @@ def test_no_measure_begins_after_the_time(tmp_path: Path) -> None:
     assert log == []
 
 
+def test_what_says_nothing_of_a_kind_is_not_called_out_of_time(tmp_path: Path) -> None:
+    asked = comparison("native")
+    measures = tuple(one.model_copy(update={"not_for": ("native",)}) if one.id == "rare" else one for one in asked.measures)
+    figures, _, _ = run(tmp_path, asked.model_copy(update={"measures": measures}), budget_s=-1.0)
+    assert figures.why_missing("rare", "native") == "says nothing here"
+
+
 def test_ctrl_c_keeps_what_was_measured(tmp_path: Path) -> None:
     class Interrupted(Shell):
         def run_on(self, node: str, script: str, *, timeout_s: float) -> Completed:
