@@ -15,7 +15,6 @@ from labctl.cli.reader import Reader, duration, render_table
 from labctl.errors import UsageError
 
 if TYPE_CHECKING:
-    from labctl.engine.instances import InstanceRecord
     from labctl.engine.preview import Preview
     from labctl.engine.start import Way
     from labctl.engine.status import LabStatus
@@ -122,6 +121,8 @@ def way_of(word: str | None) -> "Way":
 
 
 def _tell_up(reader: Reader, result: "UpResult") -> None:
+    from labctl.lab.load import word_for
+
     record = result.record
     if reader.quiet:
         return
@@ -130,22 +131,13 @@ def _tell_up(reader: Reader, result: "UpResult") -> None:
     choice = "" if record.id == record.lab else f" --instance {record.id}"
     reader.say(f"{record.id} is ready: {len(record.nodes)} nodes, accelerator {record.accelerator}")
     next_words = (
-        (f"labctl guide {_lesson_of(record)}", "its lesson"),
+        (f"labctl guide {word_for(Path(record.file))}", "its lesson"),
         (f"labctl ssh {record.nodes[0].name}{choice}", "log in to a node"),
         (f"labctl verify{choice}", "prove what it teaches"),
         (f"labctl down{choice}", "end it; nothing is left behind"),
     )
     for line in render_table(next_words):
         reader.remark(f"  {line}")
-
-
-def _lesson_of(record: "InstanceRecord") -> str:
-    """The word by which `labctl guide` finds the lab: the name of a shipped one, else its directory."""
-    from labctl.lab.faults import shown
-    from labctl.lab.load import shipped_labs
-
-    file = Path(record.file)
-    return record.lab if file.resolve() in {one.resolve() for one in shipped_labs()} else shown(file.parent)
 
 
 @verb("status", RUN, "labctl status", "labctl status l2-switch --json", shape=STATUS_SHAPE)

@@ -56,6 +56,12 @@ def find_lab(word: str) -> Path:
     raise UsageError(f"no lab `{word}`", why="no shipped lab, directory or file of that name", hint=hint)
 
 
+def word_for(file: Path) -> str:
+    """The word by which `find_lab` finds this file from here: a shipped lab's name, else its directory."""
+    shipped = {one.resolve(): one.parent.name for one in shipped_labs()}
+    return shipped.get(file.resolve()) or shown(file.parent)
+
+
 def load_lab(file: Path, *, variant: str = "default") -> Lab:
     """The lab in `file`, in one of its variants. LoadError with every fault; UsageError for a variant that it does not have."""
     faults = read_file(file)

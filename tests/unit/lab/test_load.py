@@ -11,7 +11,7 @@ import pytest
 from labctl.errors import LoadError, UsageError
 from labctl.lab.addresses import lab_seed, mac_of
 from labctl.lab.digest import digest_of
-from labctl.lab.load import find_lab, load_lab, load_role, role_names, shipped_labs
+from labctl.lab.load import find_lab, load_lab, load_role, role_names, shipped_labs, word_for
 from labctl.lab.model import CutLink, MoveLink, OnNodes, Power, RunCommand, SetSettings, StartCommand, WireSeen
 from labctl.lab.topology import End
 from tests.unit.lab.conftest import LoadText, MakeLab
@@ -283,3 +283,14 @@ def test_the_loader_needs_no_hypervisor_no_wires_and_no_templates() -> None:
     program = "import sys, labctl.lab.load; print(sorted({'jinja2', 'libvirt', 'pyroute2', 'rich', 'typer'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_the_word_for_a_lab_is_the_one_by_which_it_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shipped = shipped_labs()[0]
+    assert find_lab(word_for(shipped)) == shipped
+    own = tmp_path / "my-lab" / "lab.yaml"
+    own.parent.mkdir()
+    own.touch()
+    monkeypatch.chdir(tmp_path)
+    assert word_for(own) == "my-lab"
+    assert find_lab("my-lab") == Path("my-lab/lab.yaml")
