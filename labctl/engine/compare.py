@@ -51,7 +51,7 @@ class CompareOptions:
 def compare(lab_file: Path, options: CompareOptions, report: Reporter) -> Figures:
     """Bring the lab up (or use it where it runs), measure, and take it down again if it did not run before.
 
-    `UsageError` for options that do not fit, before anything starts.
+    `UsageError` for options that do not fit, before anything starts; for an earlier run of another machine once the nodes are asked.
     """
     comparison, lab = load_comparison(lab_file), load_lab(lab_file)
     kinds = _chosen(options.kinds, comparison.kinds, "kind")
