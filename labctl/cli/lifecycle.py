@@ -129,7 +129,8 @@ def _tell_up(reader: Reader, result: "UpResult") -> None:
     if not result.plan.steps:
         return reader.say(f"{record.id} is up already, and is what its file says: nothing to do")
     choice = "" if record.id == record.lab else f" --instance {record.id}"
-    reader.say(f"{record.id} is ready: {len(record.nodes)} nodes, accelerator {record.accelerator}")
+    nodes = "1 node" if len(record.nodes) == 1 else f"{len(record.nodes)} nodes"
+    reader.say(f"{record.id} is ready: {nodes}, accelerator {record.accelerator}")
     next_words = (
         (f"labctl guide {word_for(Path(record.file))}", "its lesson"),
         (f"labctl ssh {record.nodes[0].name}{choice}", "log in to a node"),

@@ -18,7 +18,7 @@ from labctl.engine.events import Reporter, step
 from labctl.engine.instances import NodeRecord, write_record
 from labctl.engine.nodes import domain_spec
 from labctl.engine.parallel import workers
-from labctl.engine.renew import prepare_renewal, renew
+from labctl.engine.renew import prepare_renewal, renew, renew_waiting
 from labctl.engine.session import Session, disk_of, make_overlay
 from labctl.engine.typed import Unfit, built, read
 from labctl.engine.warm import machine_keys, ram_of
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 STATE_MIB = 4  # of a machine's devices, on disk: 0.7 in design §4
-FORMAT = 3
+FORMAT = 4
 
 
 def checkpoint_store() -> SavedStore:
@@ -56,9 +56,9 @@ def chains_of(place: Path) -> Mapping[str, tuple[str, ...]]:
     return _part_of(place, "chains", dict[str, tuple[str, ...]], None)
 
 
-def _waiting_of(place: Path) -> Mapping[str, int]:
-    """Node → the process that waits for its renewal there; none in points, whose machines ran on. `StepError` as above."""
-    return _part_of(place, "waiting", dict[str, int], {})
+def _waits(place: Path) -> bool:
+    """Whether the machines there wait for their renewal; those in points do not, as they ran on. `StepError` as above."""
+    return _part_of(place, "waiting", bool, False)
 
 
 def _part_of(place: Path, part: str, shape: type[T], default: object) -> T:
@@ -85,7 +85,7 @@ def save_lab(session: Session, digest: str, report: Reporter) -> Path:
     names = [node.name for node in session.record.nodes]
     with step(report, "save the lab as it is"), store.half_made(digest) as place, ThreadPoolExecutor(starts_at_once()) as pool:
         _need_room_to_save(session, place)
-        waiting = dict(zip(names, pool.map(lambda name: prepare_renewal(session, name), names), strict=True))
+        list(pool.map(lambda name: prepare_renewal(session, name), names))
         try:
             for name in names:
                 session.hypervisor.pause(name)
@@ -96,7 +96,7 @@ def save_lab(session: Session, digest: str, report: Reporter) -> Path:
             raise
         list(pool.map(lambda name: _take_files(session, name, place), names))
         chains = {node.name: [f"{digest}/{node.name}", *node.chain] for node in session.record.nodes}
-        about = {"kind": "checkpoint", "lab": session.record.lab, "chains": chains, "waiting": waiting}
+        about = {"kind": "checkpoint", "lab": session.record.lab, "chains": chains, "waiting": True}
         (place / "about.json").write_text(json.dumps(about, indent=1))
         return store.keep(place, digest)
 
@@ -125,7 +125,7 @@ def _take_files(session: Session, name: str, place: Path) -> None:
 
 def start_from(session: Session, place: Path, lab: Lab, layers: "Mapping[str, LayerFiles]", names: Sequence[str], report: Reporter) -> None:
     """Start these nodes from the checkpoint in `place`, each with its secrets renewed."""
-    chains, waiting = chains_of(place), _waiting_of(place)
+    chains, waiting = chains_of(place), _waits(place)
 
     def one(name: str) -> NodeRecord:
         with step(report, f"start {name} from the checkpoint", name):
@@ -133,7 +133,11 @@ def start_from(session: Session, place: Path, lab: Lab, layers: "Mapping[str, La
             chain = (str(saved.disk), *chains[name][1:])
             node = replace(session.record.node(name), chain=chain, halted=False)
             _start_node(session, node, layers[name], saved)
-            renew(session, lab, name, waiting.get(name))
+            if waiting:
+                renew_waiting(session, lab, name, lambda: session.hypervisor.resume(name))
+            else:
+                session.hypervisor.resume(name)
+                renew(session, lab, name)
             return node
 
     with workers() as pool:
@@ -143,8 +147,8 @@ def start_from(session: Session, place: Path, lab: Lab, layers: "Mapping[str, La
 
 
 def _start_node(session: Session, node: NodeRecord, layer: "LayerFiles", saved: SavedMachine) -> None:
+    """It stands still until it is resumed."""
     session.hypervisor.stop(node.name)
     make_overlay(saved.disk, disk_of(session.record, node.name))
     ram = Ram(saved.ram, shared=False, incoming=True)
     session.hypervisor.start_saved(domain_spec(session.record, node, layer, ram=ram), saved.state)
-    session.hypervisor.resume(node.name)

@@ -42,6 +42,7 @@ SECRETS = {
     "SSH host key": "cut -d' ' -f2 /etc/ssh/ssh_host_ed25519_key.pub",
     "machine-id": "cat /etc/machine-id",
     "journal's id": "until ls -d /run/log/journal/$(cat /etc/machine-id) 2>/dev/null; do sleep 0.2; done",
+    "journal's file": "journalctl --header -D /run/log/journal/$(cat /etc/machine-id) | grep '^File ID'",
     "OpenSSL's random numbers": "rm -f /tmp/key; ssh-keygen -q -t ecdsa -N '' -f /tmp/key && cut -d' ' -f2 /tmp/key.pub",
     "name": "hostname",
 }
@@ -76,6 +77,9 @@ def test_two_instances_from_one_checkpoint_share_no_secret(copies: Labctl) -> No
     for what in ("kernel random numbers", "SSH host key", "machine-id"):
         pair = {copies.text("exec", "pc1", "--instance", name, "--", "sh", "-c", SECRETS[what]) for name in ("copies", "others")}
         assert len(pair) == 2, what
+    began = "cut -d' ' -f22 /proc/$(pidof systemd-journald)/stat"  # proc_pid_stat(5): when the process started, after boot
+    first, second = (copies.text("exec", "pc1", "--instance", name, "--", "sh", "-c", began) for name in ("copies", "others"))
+    assert first == second, "journald's start was begun before they were copied"
     copies("down", "--instance", "others")
 
 

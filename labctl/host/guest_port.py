@@ -1,0 +1,78 @@
+"""A virtio-serial port of a machine, from the host's side: QEMU's Unix socket for it.
+
+Owns how the socket is reached from outside the namespaces, and the limits of what is read: a guest is not trusted. What is said on the
+port is the caller's affair.
+"""
+
+import contextlib
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from labctl.errors import StepError, TimedOut
+
+MOST_SAID = 64 * 1024  # bytes
+
+
+class GuestPort:
+    """An open port of one machine; whoever opens it is the only one at this end."""
+
+    def __init__(self, connection: socket.socket, node: str) -> None:
+        self._connection = connection
+        self._node = node
+        self._read = b""
+
+    def send(self, data: bytes, *, timeout_s: float) -> None:
+        """Send all of it; `StepError` if the machine ends or does not take it in time."""
+        self._connection.settimeout(timeout_s)
+        try:
+            self._connection.sendall(data)
+        except OSError as refused:
+            raise StepError(f"{self._node} takes nothing on its port", why=f"{refused}") from refused
+
+    def lines_until(self, last: Callable[[bytes], bool], *, timeout_s: float) -> tuple[bytes, ...]:
+        """What the guest says, up to and with the line that `last` holds for. `TimedOut` and `StepError` name what came instead."""
+        deadline = time.monotonic() + timeout_s
+        lines: list[bytes] = []
+        while True:
+            while b"\n" in self._read:
+                line, _, self._read = self._read.partition(b"\n")
+                lines.append(line)
+                if last(line):
+                    return tuple(lines)
+            if len(self._read) + sum(map(len, lines)) > MOST_SAID:
+                raise StepError(f"{self._node} says too much on its port", why=f"more than {MOST_SAID} bytes")
+            self._read += self._receive(deadline, timeout_s)
+
+    def _receive(self, deadline: float, timeout_s: float) -> bytes:
+        self._connection.settimeout(max(0.01, deadline - time.monotonic()))
+        try:
+            received = self._connection.recv(4096)
+        except TimeoutError as late:
+            raise TimedOut(
+                f"{self._node} said nothing on its port within {timeout_s:g} s", hint=f"labctl console {self._node} shows its screen"
+            ) from late
+        except OSError as broken:
+            raise StepError(f"the port of {self._node} is broken", why=f"{broken}") from broken
+        if not received:
+            raise StepError(f"{self._node} has ended", why="its port is closed")
+        return received
+
+
+@contextlib.contextmanager
+def open_port(place: Path, node: str) -> Iterator[GuestPort]:
+    """The port whose socket is `place`. Through an open directory: a socket's own path has at most 107 bytes (unix(7)).
+
+    `StepError` if the machine is not there.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            directory = os.open(place.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+            stack.callback(os.close, directory)
+            connection = stack.enter_context(socket.socket(socket.AF_UNIX))
+            connection.connect(f"/proc/self/fd/{directory}/{place.name}")
+        except OSError as refused:
+            raise StepError(f"the port of {node} cannot be reached", why=f"{refused}") from refused
+        yield GuestPort(connection, node)
