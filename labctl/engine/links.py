@@ -104,13 +104,20 @@ def plug(
     cables: tuple[tuple[str, str], ...],
     new: tuple[tuple[str, str], ...],
     first: Sequence[wires.Request] = (),
+    fitter: wires.Fitter | None = None,
 ) -> None:
-    """Make the wiring `cables`, in one call: `first`, then ends in `unplug` lose their cable and cables in `new` are made."""
+    """Make the wiring `cables`, in one call: `first`, then ends in `unplug` lose their cable and cables in `new` are made.
+
+    `fitter`: who does it, if one was started before.
+    """
     record = session.record
     requests = [*first]
     requests += [wires.disconnect(port_at(record, end).tap) for end in unplug]
     requests += [wires.connect(port_at(record, a).tap, port_at(record, b).tap) for a, b in new]
-    wires.carry_out(record.first, requests)
+    if fitter is not None:
+        fitter.carry_out(requests)
+    else:
+        wires.carry_out(record.first, requests)
     touched = {*unplug, *(end for cable in new for end in cable)}
     ends = {end for cable in cables for end in cable}
     session.record = replace(record, cables=cables, cut=tuple(end for end in record.cut if end in ends - touched))

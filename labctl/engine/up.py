@@ -38,11 +38,13 @@ from labctl.engine.uplink import open_uplink
 from labctl.errors import UsageError
 from labctl.host import wires
 from labctl.host.accelerator import prove_accelerator
+from labctl.host.domain_xml import load_templates
 from labctl.host.hypervisor import DomainFacts, DomainState
 from labctl.host.images import LayerFiles
 from labctl.host.namespace import FirstProcess, kill_namespace, short_place, start_namespace
 from labctl.host.places import cache_directory, instances_directory, state_directory
 from labctl.host.room import filesystem_type, need_room, untested_filesystem
+from labctl.lab.data import TEMPLATES
 from labctl.lab.plan import (
     DISK_PER_NODE_MIB,
     DISK_WAS_FULL,
@@ -117,9 +119,9 @@ def up(lab: Lab, *, instance: str | None, options: UpOptions, report: Reporter) 
             if current != known:  # the lesson's text or checks changed, or the file's place; the machines did not
                 write_record(current)
             return UpResult(current, plan)
-        record = _prepare(known, name, lab, layers, report)
+        record, fitter = _prepare(known, name, lab, layers, report, stack)
         session = stack.enter_context(open_session(record))
-        _prepare_nodes(session, lab, layers, plan, report)
+        _prepare_nodes(session, lab, layers, plan, fitter, report)
         with using_saved(f"bring up {name}"):
             start_lab(session, lab, layers, plan, options.start, report, fresh=options.fresh)
         trim(allowed)
@@ -195,11 +197,11 @@ def observe_facts(record: InstanceRecord | None) -> InstanceFacts:
 
 
 def _prepare(
-    known: InstanceRecord | None, name: str, lab: Lab, layers: Mapping[str, LayerFiles], report: Reporter
-) -> InstanceRecord:  # fmt: skip
-    """The directory, the namespaces and libvirtd: there, or made now."""
+    known: InstanceRecord | None, name: str, lab: Lab, layers: Mapping[str, LayerFiles], report: Reporter, stack: ExitStack
+) -> tuple[InstanceRecord, wires.Fitter | None]:
+    """The directory, the namespaces and libvirtd: there, or made now. With new ones comes who makes wires in them, until `stack` ends."""
     if known is not None and known.alive:
-        return known
+        return known, None
     layer = next(iter(layers.values()))
     accelerator = prove_accelerator(layer.kernel, layer.initrd, cache=cache_directory())
     directory = make_directory(name)
@@ -235,14 +237,17 @@ def _prepare(
 
             first = start_namespace(directory, short, remember)
         try:
+            fitter = stack.enter_context(wires.open_fitter(first))  # it gets ready while libvirtd does
             start_libvirtd(started[-1])
         except BaseException:
             kill_namespace(first)
             raise
-    return started[-1]
+    return started[-1], fitter
 
 
-def _prepare_nodes(session: Session, lab: Lab, layers: Mapping[str, LayerFiles], plan: Plan, report: Reporter) -> None:
+def _prepare_nodes(
+    session: Session, lab: Lab, layers: Mapping[str, LayerFiles], plan: Plan, fitter: wires.Fitter | None, report: Reporter
+) -> None:  # fmt: skip
     _need_room_to_resume(session.record, lab, plan)
     fresh = not Journal(session.record.directory).holds("done wires", since="begin namespace")
     made = {step.subject for step in plan.of(MakeNode)}
@@ -250,7 +255,9 @@ def _prepare_nodes(session: Session, lab: Lab, layers: Mapping[str, LayerFiles],
     _record_nodes(session, lab, layers, made)
     make_keys(session.record.directory, tuple(node.name for node in lab.nodes))
     write_ssh_files(session.record)
-    _wire(session, lab, plan, fresh, report)
+    if fitter is not None:  # who is not ready yet
+        load_templates(TEMPLATES)
+    _wire(session, lab, plan, fresh, fitter, report)
 
 
 def _need_room_to_resume(record: InstanceRecord, lab: Lab, plan: Plan) -> None:
@@ -289,7 +296,7 @@ def _keeping(fresh: NodeRecord, old: NodeRecord) -> NodeRecord:
     return replace(fresh, layer=old.layer, chain=old.chain, setup=old.setup, halted=old.halted)
 
 
-def _wire(session: Session, lab: Lab, plan: Plan, fresh: bool, report: Reporter) -> None:
+def _wire(session: Session, lab: Lab, plan: Plan, fresh: bool, fitter: wires.Fitter | None, report: Reporter) -> None:
     record = session.record
     with step(report, f"wires ({len(lab.links)} cables)"):
         journal = Journal(record.directory)
@@ -306,5 +313,5 @@ def _wire(session: Session, lab: Lab, plan: Plan, fresh: bool, report: Reporter)
         removed = [end for gone in plan.of(RemoveCable) for end in gone.subject.split(" -- ")]
         added = [added.subject.split(" -- ") for added in plan.of(MakeCable)]
         still = [end for end in removed if cable_at(record, end) is not None] if not fresh else []
-        plug(session, unplug=tuple(still), cables=wanted, new=tuple((a, b) for a, b in added), first=requests)
+        plug(session, unplug=tuple(still), cables=wanted, new=tuple((a, b) for a, b in added), first=requests, fitter=fitter)
         journal.write("done wires")

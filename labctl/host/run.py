@@ -60,6 +60,13 @@ def run(
 ) -> Result:
     """Run `argv` to its end. `CommandError` for a status that is not 0 (unless not `check`), `TimedOut`, `HostError` if it is missing."""
     process = start(argv, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=cwd)
+    return finish(process, argv, timeout_s=timeout_s, stdin=stdin, check=check)
+
+
+def finish(
+    process: "subprocess.Popen[bytes]", argv: Sequence[str], *, timeout_s: float, stdin: bytes = b"", check: bool = True
+) -> Result:  # fmt: skip
+    """Give a program that was started with three pipes its input and wait for its end; errors as of `run`."""
     try:
         stdout, stderr = process.communicate(stdin, timeout=timeout_s)
     except subprocess.TimeoutExpired as late:

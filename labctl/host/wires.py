@@ -4,14 +4,16 @@ Owns the words of that program and the names of taps: at most 15 characters (IFN
 requests in order; they are idempotent. Knows neither labs nor libvirt.
 """
 
+import contextlib
 import json
-from collections.abc import Sequence
+import subprocess
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from labctl.errors import CommandError, StepError
 from labctl.host.namespace import FirstProcess, inside, python
-from labctl.host.run import run
+from labctl.host.run import finish, start, stop
 
 Request = dict[str, Any]
 MANAGEMENT_BRIDGE = "mgmt"
@@ -63,14 +65,36 @@ def join_uplink(tap: str) -> Request:
     return {"verb": "join_bridge", "tap": tap, "bridge": UPLINK_BRIDGE}
 
 
-def carry_out(first: FirstProcess, requests: Sequence[Request]) -> None:
-    """Do all of it inside the namespaces; `StepError` with the kernel's refusal."""
-    if not requests:
-        return
+class Fitter:
+    """The program inside, which waits for what it is to do. For one call."""
+
+    def __init__(self, argv: Sequence[str], process: "subprocess.Popen[bytes]") -> None:
+        self._argv = argv
+        self._process = process
+
+    def carry_out(self, requests: Sequence[Request]) -> None:
+        """Do all of it inside the namespaces; `StepError` with the kernel's refusal."""
+        try:
+            finish(self._process, self._argv, stdin=json.dumps(list(requests)).encode(), timeout_s=60)
+        except CommandError as refused:
+            raise StepError(
+                "a wire could not be made", why=refused.output, hint="labctl doctor checks what wires need of the kernel"
+            ) from refused
+
+
+@contextlib.contextmanager
+def open_fitter(first: FirstProcess) -> Iterator[Fitter]:
+    """The program inside, started ahead of its requests: what it imports takes longer than what it does."""
     argv = inside(first, (python(), "-I", str(PROGRAM)))
+    process = start(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     try:
-        run(argv, stdin=json.dumps(list(requests)).encode(), timeout_s=60)
-    except CommandError as refused:
-        raise StepError(
-            "a wire could not be made", why=refused.output, hint="labctl doctor checks what wires need of the kernel"
-        ) from refused
+        yield Fitter(argv, process)
+    finally:
+        stop(process)
+
+
+def carry_out(first: FirstProcess, requests: Sequence[Request]) -> None:
+    """Do all of it now; errors as of `Fitter`."""
+    if requests:
+        with open_fitter(first) as fitter:
+            fitter.carry_out(requests)
