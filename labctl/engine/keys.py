@@ -8,6 +8,7 @@ import shlex
 from pathlib import Path
 
 from labctl.engine.instances import InstanceRecord
+from labctl.engine.parallel import workers
 from labctl.host.namespace import inside
 from labctl.host.run import run
 
@@ -31,9 +32,8 @@ def host_key(directory: Path, node: str) -> Path:
 
 def make_keys(directory: Path, nodes: tuple[str, ...]) -> None:
     """The person's key and a host key for each of `nodes`."""
-    make_key(user_key(directory), "labctl")
-    for node in nodes:
-        make_key(host_key(directory, node), node)
+    with workers() as pool:
+        list(pool.map(make_key, (user_key(directory), *(host_key(directory, node) for node in nodes)), ("labctl", *nodes)))
 
 
 def forget_host_key(directory: Path, node: str) -> None:
