@@ -5,6 +5,7 @@ from a checkpoint with their secrets renewed, and the cache's limit. Instances h
 MACs and addresses and nothing is provisioned again.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -23,6 +24,7 @@ from labctl.engine.session import Session, disk_of, make_overlay
 from labctl.engine.typed import Unfit, built, read
 from labctl.engine.warm import machine_keys, ram_of
 from labctl.errors import StepError
+from labctl.guest.worker import STARTED_S
 from labctl.host.domain_xml import Ram
 from labctl.host.places import cache_directory
 from labctl.host.room import MIB, give_back, need_room
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 STATE_MIB = 4  # of a machine's devices, on disk: 0.7 in design §4
 FORMAT = 4
+STOPS_AT_ONCE = 8
 
 
 def checkpoint_store() -> SavedStore:
@@ -94,11 +97,19 @@ def save_lab(session: Session, digest: str, report: Reporter) -> Path:
             for name in names:
                 session.hypervisor.resume(name)
             raise
-        list(pool.map(lambda name: _take_files(session, name, place), names))
+        with ThreadPoolExecutor(STOPS_AT_ONCE) as many:  # nearly all of it is waiting
+            list(many.map(lambda name: _take_files(session, name, place), names))
         chains = {node.name: [f"{digest}/{node.name}", *node.chain] for node in session.record.nodes}
         about = {"kind": "checkpoint", "lab": session.record.lab, "chains": chains, "waiting": True}
         (place / "about.json").write_text(json.dumps(about, indent=1))
         return store.keep(place, digest)
+
+
+def end_workers(session: Session) -> None:
+    """Let go who waits in machines that were to be saved and are not."""
+    for node in session.record.nodes:
+        with contextlib.suppress(StepError), session.worker(node.name) as worker:
+            worker.give("end", timeout_s=session.deadline(STARTED_S))
 
 
 def _need_room_to_save(session: Session, place: Path) -> None:

@@ -16,7 +16,7 @@ from labctl.engine.session import Session, disk_of, make_overlay
 from labctl.engine.waiting import wait_until
 from labctl.errors import AgentError, TimedOut
 from labctl.host import wires
-from labctl.host.domain_xml import MANAGEMENT_SLOT, DomainSpec, Nic, Ram, renewal_socket
+from labctl.host.domain_xml import MANAGEMENT_SLOT, DomainSpec, Nic, Ram, worker_socket
 from labctl.host.image_store import chain_of
 from labctl.lab.plan import hardware_of, setup_of
 from labctl.lab.topology import Lab, Node
@@ -111,7 +111,7 @@ def domain_spec(
         disk_chain=chain_of(disk_of(record, node.name)),
         nics=(management_nic(node.index), *nics),
         console=short / "run" / f"console-{node.name}",
-        renewal=short / "run" / renewal_socket(node.name),
+        worker=short / "run" / worker_socket(node.name),
         serial_log=short / "log" / f"serial-{node.name}.log",
         ram=ram,
     )

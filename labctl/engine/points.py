@@ -26,7 +26,7 @@ from labctl.engine.typed import Unfit, Unknown, built, read
 from labctl.engine.warm import machine_keys
 from labctl.errors import HostError, StepError, UsageError
 from labctl.host import wires
-from labctl.host.domain_xml import Ram, renewal_socket
+from labctl.host.domain_xml import Ram, worker_socket
 from labctl.host.image_store import chain_of
 from labctl.host.places import state_directory
 from labctl.host.room import MAKE_ROOM, MIB, allocate, give_back, need_room
@@ -237,11 +237,11 @@ def _load_once(session: Session, node: NodeRecord, layer: "LayerFiles", place: P
         spec = domain_spec(session.record, node, layer, ram=Ram(saved.ram, shared=True, incoming=True))
         standing = f"saving-{node.name}"
         nics = tuple(replace(nic, tap=_spare(nic.tap)) for nic in spec.nics)
-        console, renewal = spec.console.with_name(f"console-{standing}"), spec.renewal.with_name(renewal_socket(standing))
+        console, worker = spec.console.with_name(f"console-{standing}"), spec.worker.with_name(worker_socket(standing))
         disk = saved.directory / "loading.qcow2"
         shutil.copy2(saved.disk, disk)
         allocate(saved.ram, node.memory_mib, f"the memory of {node.name}")
-        spec = replace(spec, name=standing, uuid=str(uuid.uuid4()), nics=nics, console=console, renewal=renewal, disk=disk)
+        spec = replace(spec, name=standing, uuid=str(uuid.uuid4()), nics=nics, console=console, worker=worker, disk=disk)
         try:
             session.hypervisor.start_saved(spec, stream, whole=True)
             session.hypervisor.save_state(standing, saved.state)

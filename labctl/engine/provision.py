@@ -12,8 +12,9 @@ from labctl.engine.keys import host_key, user_key
 from labctl.engine.session import Session
 from labctl.errors import StepError
 from labctl.guest.identity import Identity
-from labctl.guest.provisioning import Step, render_changes, render_ready, render_steps
+from labctl.guest.provisioning import Step, render_changes, render_for_worker, render_ready, render_steps
 from labctl.guest.rendering import RenderedNode, render_lab
+from labctl.guest.worker import Worker
 from labctl.host.run import run
 from labctl.lab.topology import Lab, Node
 
@@ -26,10 +27,12 @@ def render(lab: Lab, nodes: Sequence[str] | None = None) -> Rendered:
     return render_lab(lab, run, None if nodes is None else [lab.node(name) for name in nodes])
 
 
-def provision_node(session: Session, lab: Lab, node: Node, rendered: Rendered, *, first: bool) -> None:
-    """Make a running machine what the lab says it is."""
+def provision_node(
+    session: Session, lab: Lab, node: Node, rendered: Rendered, *, first: bool, worker: Worker | None = None
+) -> None:  # fmt: skip
+    """Make a running machine what the lab says it is, by the `worker` that waits in a copy, else by its agent."""
     identity = identity_of(session.record.directory, node.name)
-    _carry_out(session, node.name, render_steps(lab, node, identity, rendered, first=first))
+    _carry_out(session, node.name, render_steps(lab, node, identity, rendered, first=first), worker)
 
 
 def change_node(session: Session, before: Lab, after: Lab, node: str) -> None:
@@ -55,11 +58,14 @@ def identity_of(directory: Path, node: str) -> Identity:
     )
 
 
-def _carry_out(session: Session, node: str, steps: Sequence[Step]) -> None:
+def _carry_out(session: Session, node: str, steps: Sequence[Step], worker: Worker | None = None) -> None:
     agent = session.agent(node)
     for step in steps:
         timeout_s = session.deadline(step.timeout_s)
-        done = agent.run(step.program, stdin=step.stdin, timeout_s=timeout_s, env={"TIMEOUT_S": f"{timeout_s:g}"})
+        if worker is None:
+            done = agent.run(step.program, stdin=step.stdin, timeout_s=timeout_s, env={"TIMEOUT_S": f"{timeout_s:g}"})
+        else:
+            done = worker.do("step", render_for_worker(step, timeout_s), timeout_s=timeout_s)
         if done.status != 0:
             said = b"\n".join((done.stdout.strip(), done.stderr.strip())).decode(errors="replace").strip().splitlines()[-LAST_LINES:]
             raise StepError(

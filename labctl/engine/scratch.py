@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from labctl.engine.instances import InstanceRecord, boot_id, now
 from labctl.engine.session import Session, open_session, start_libvirtd
 from labctl.host.accelerator import Accelerator
-from labctl.host.domain_xml import DomainSpec, Nic, Ram, renewal_socket
+from labctl.host.domain_xml import DomainSpec, Nic, Ram, worker_socket
 from labctl.host.making import making, new_name
 from labctl.host.namespace import borrowed_namespace, short_place
 from labctl.host.places import cache_directory, scratch_directory, state_directory
@@ -56,5 +56,5 @@ def scratch_spec(
     return DomainSpec(
         name=NAME, uuid=str(uuid.uuid4()), accelerator=record.accelerator, memory_mib=memory_mib, cpus=cpus,
         kernel=layer.kernel, initrd=layer.initrd, cmdline=layer.cmdline, xen=layer.xen, disk=disk, disk_chain=layer.disks, nics=nics,
-        console=short / "run" / "console", renewal=short / "run" / renewal_socket(NAME), serial_log=short / "log" / "serial.log", ram=ram,
+        console=short / "run" / "console", worker=short / "run" / worker_socket(NAME), serial_log=short / "log" / "serial.log", ram=ram,
     )  # fmt: skip

@@ -19,6 +19,9 @@ from labctl.engine.instances import InstanceRecord
 from labctl.engine.waiting import wait_until
 from labctl.errors import HostError, HypervisorError, LabError, NoRoom, StepError, TimedOut, UsageError
 from labctl.guest.agent import Agent, AgentChannel
+from labctl.guest.worker import Worker
+from labctl.host.domain_xml import worker_socket
+from labctl.host.guest_port import open_port
 from labctl.host.hypervisor import Hypervisor, NoAnswer, open_hypervisor
 from labctl.host.locks import is_pid_file_held
 from labctl.host.namespace import inside, inside_environment
@@ -102,6 +105,12 @@ class Session:
 
     def agent(self, node: str) -> Agent:
         return Agent(Transcript(self.hypervisor.channel(node), self.record.directory / "log" / f"agent-{node}.jsonl"), node)
+
+    @contextlib.contextmanager
+    def worker(self, node: str) -> Iterator[Worker]:
+        """The program that waits in a copy of a saved machine, or is about to; its answers are in no transcript, since it gets secrets."""
+        with open_port(self.record.run_directory / worker_socket(node), node) as port:
+            yield Worker(port, node)
 
     def deadline(self, seconds: float) -> float:
         """A deadline made for KVM, as long as this machine needs it."""

@@ -5,6 +5,7 @@ the machines are wired to and named is settled before (`engine/up`).
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from enum import StrEnum
 from functools import partial
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from labctl.engine import nodes as machines
-from labctl.engine.checkpoints import checkpoint_digest, checkpoint_store, save_lab, start_from
+from labctl.engine.checkpoints import checkpoint_digest, checkpoint_store, end_workers, save_lab, start_from
 from labctl.engine.events import Event, Reporter, step
 from labctl.engine.instances import NodeRecord, write_record
 from labctl.engine.journal import Journal
@@ -21,6 +22,7 @@ from labctl.engine.provision import Rendered, provision_node, render
 from labctl.engine.session import Session
 from labctl.engine.warm import ram_of, start_clone, warm_image
 from labctl.errors import NoRoom, StepError
+from labctl.guest.worker import Worker
 from labctl.host.accelerator import Accelerator
 from labctl.host.places import cache_directory
 from labctl.host.start_trial import FAILS, STREAM, WORKS, known_trial
@@ -52,8 +54,12 @@ def start_lab(session: Session, lab: Lab, layers: "Layers", plan: Plan, way: Way
         return
     _start_nodes(session, lab, layers, plan, way, to_be_saved=saving, report=report)
     wait_until_ready(session, lab, report)
-    if saving and _all_can_be_saved(session) and _ram_files_work(session) and (place := _try_to_save(session, digest, report)) is not None:
-        start_from(session, place, lab, layers, [node.name for node in lab.nodes], report)
+    if saving:
+        saved = _try_to_save(session, digest, report) if _all_can_be_saved(session) and _ram_files_work(session) else None
+        if saved is not None:
+            start_from(session, saved, lab, layers, [node.name for node in lab.nodes], report)
+        else:
+            end_workers(session)
     _remember(session, str(checkpoint_store().find(digest) or ""))  # what `reset` goes back to: this lab in this variant, or nothing
 
 
@@ -104,8 +110,9 @@ def _all_can_be_saved(session: Session) -> bool:
 def _start_nodes(
     session: Session, lab: Lab, layers: "Layers", plan: Plan, way: Way, *, to_be_saved: bool, report: Reporter
 ) -> None:  # fmt: skip
-    """Nodes in parallel, as many at once as there are cores."""
+    """Nodes in parallel, as many at once as there are cores; those with the most NICs, which take the longest, first."""
     work = [todo for todo in plan.steps if isinstance(todo, MakeNode | BootNode | ResumeNode | RestartNode | ConfigureNode)]
+    work.sort(key=lambda todo: len(lab.node(todo.subject).nics), reverse=True)
     rendered = render(lab, tuple(todo.subject for todo in work))
     new = [todo.subject for todo in work if isinstance(todo, MakeNode)]
     warm = {} if way is Way.COLD else _try_warm_images(session, lab, layers, new, way, report)
@@ -190,33 +197,37 @@ class _Starter:
     def start(self, todo: Step) -> NodeRecord:
         """One node, started and provisioned; its record as it is then."""
         record = self._session.record.node(todo.subject)
-        with step(self._report, todo.what, record.name):
+        worker = None
+        with step(self._report, todo.what, record.name), ExitStack() as stack:
             if isinstance(todo, RestartNode):
                 machines.halt(self._session, record)
             if isinstance(todo, MakeNode):
-                record = self._make(record)
+                record, worker = self._make(record, stack)
             elif isinstance(todo, ResumeNode):
                 machines.resume(self._session, record, self._layers[record.name])
             elif not isinstance(todo, ConfigureNode):
                 machines.boot(self._session, record, self._layers[record.name])
-            provision_node(self._session, self._lab, self._lab.node(record.name), self._rendered, first=not record.setup)
+            node = self._lab.node(record.name)
+            provision_node(self._session, self._lab, node, self._rendered, first=not record.setup, worker=worker)
+            if worker is not None and not self._to_be_saved:
+                worker.do("end", timeout_s=self._session.deadline(machines.ANSWER_S))
         return record
 
-    def _make(self, record: NodeRecord) -> NodeRecord:
-        """A new machine: a clone where there is a warm image, else, or if that does not start, a booted one."""
+    def _make(self, record: NodeRecord, stack: ExitStack) -> tuple[NodeRecord, Worker | None]:
+        """A new machine: a clone where there is a warm image, with who works in it, else, or if that does not start, a booted one."""
         layer = self._layers[record.name]
         self._session.hypervisor.stop(record.name)
         Journal(self._session.record.directory).write("begin disk", node=record.name)
         if (saved := self._warm.get(record.name)) is not None:
             try:
-                return start_clone(self._session, record, layer, saved, to_be_saved=self._to_be_saved)
+                return start_clone(self._session, record, layer, saved, stack, to_be_saved=self._to_be_saved)
             except (StepError, NoRoom) as failed:
                 self._report(Event("warning", f"the clone does not start ({failed.what}: {failed.why}); it is booted instead", record.name))
                 self._session.hypervisor.stop(record.name)
                 ram_of(self._session, record.name).unlink(missing_ok=True)  # whoever has one is taken for a machine that can be saved
         machines.make_disk(self._session.record, record, layer)
         machines.boot(self._session, record, layer)
-        return record
+        return record, None
 
 
 def wait_until_ready(session: Session, lab: Lab, report: Reporter) -> None:

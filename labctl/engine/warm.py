@@ -7,6 +7,7 @@ its own. A clone's RAM is a file of its own when the lab is to be saved afterwar
 
 import time
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +19,8 @@ from labctl.engine.nodes import domain_spec, management_address, management_mac,
 from labctl.engine.scratch import NAME, boot_scratch, scratch_session, scratch_spec
 from labctl.engine.session import Session, disk_of, make_overlay
 from labctl.errors import StepError
+from labctl.guest.bundle import render_bundle
+from labctl.guest.worker import SERVE, STARTED_S, Worker
 from labctl.host import wires
 from labctl.host.accelerator import Accelerator
 from labctl.host.domain_xml import DomainSpec, Ram
@@ -91,6 +94,9 @@ def _boot_and_save(
         wires.carry_out(session.record.first, [wires.make_tap(wires.management_tap(NOBODY))])
         boot_scratch(session, layer, saved.disk, memory_mib=memory_mib, cpus=cpus, ram=ram, nics=(management_nic(NOBODY),))
         session.agent(NAME).run(SETTLED, timeout_s=session.deadline(SETTLE_S))
+        with session.worker(NAME) as worker:  # its clones find it waiting for work
+            session.agent(NAME).start(SERVE)
+            worker.answer(timeout_s=session.deadline(STARTED_S))
         session.hypervisor.pause(NAME)
         if whole:
             session.hypervisor.save_stream(NAME, saved.stream)
@@ -140,10 +146,12 @@ def _start_once(session: Session, layer: "LayerFiles", saved: SavedMachine, memo
     return time.monotonic() - began
 
 
-def start_clone(session: Session, node: NodeRecord, layer: "LayerFiles", saved: SavedMachine, *, to_be_saved: bool) -> NodeRecord:
-    """Start `node` as a clone of `saved` and plug its NICs in; the agent answers when this returns.
+def start_clone(
+    session: Session, node: NodeRecord, layer: "LayerFiles", saved: SavedMachine, stack: ExitStack, *, to_be_saved: bool
+) -> tuple[NodeRecord, Worker]:
+    """Start `node` as a clone of `saved` and plug its NICs in: its record, with what its disk lies on now, and who works in it.
 
-    Returned is its record, with what its disk lies on now.
+    The latter stays open until `stack` ends.
     """
     node = replace(node, chain=(str(saved.disk), *(str(disk) for disk in layer.disks)))
     make_overlay(saved.disk, disk_of(session.record, node.name))
@@ -152,23 +160,24 @@ def start_clone(session: Session, node: NodeRecord, layer: "LayerFiles", saved: 
     _start_saved(session, spec, saved)
     for port in node.ports:  # while it stands still: it finds all of them at once
         session.hypervisor.attach(node.name, nic_at(session.record, f"{node.name}:{port.name}"))
+    worker, limit = stack.enter_context(session.worker(node.name)), session.deadline(ANSWER_S)
+    worker.give("step", render_bundle("management", (), _management_script(node), first=False), timeout_s=limit)
     session.hypervisor.resume(node.name)
-    session.agent(node.name).wait_until_up(session.deadline(ANSWER_S), every_s=0.02)
-    _take_management_address(session, node)
-    return node
-
-
-def _take_management_address(session: Session, node: NodeRecord) -> None:
-    """The clone's management NIC gets the node's own MAC and address, which it has from the beginning when it boots."""
-    batch = (
-        f"link set mgmt0 address {management_mac(node.index)}\n"
-        f"addr del {management_address(NOBODY)}/{wires.MANAGEMENT_PREFIX} dev mgmt0\n"
-        f"addr add {node.management_address}/{wires.MANAGEMENT_PREFIX} dev mgmt0\n"
-    )
-    argv, limit = ("/sbin/ip", "-n", "mgmt", "-batch", "-"), session.deadline(ANSWER_S)
-    done = session.agent(node.name).run(argv, stdin=batch.encode(), timeout_s=limit)
+    done = worker.answer(timeout_s=limit)
     if done.status != 0:
-        raise StepError(f"{node.name}: its management NIC does not take its address", why=done.stderr.decode(errors="replace").strip())
+        raise StepError(f"{node.name}: its management NIC does not take its address", why=done.text.strip())
+    return node, worker
+
+
+def _management_script(node: NodeRecord) -> str:
+    """The clone's management NIC gets the node's own MAC and address, which it has from the beginning when it boots."""
+    return f"""\
+ip -n mgmt -batch - <<END
+link set mgmt0 address {management_mac(node.index)}
+addr del {management_address(NOBODY)}/{wires.MANAGEMENT_PREFIX} dev mgmt0
+addr add {node.management_address}/{wires.MANAGEMENT_PREFIX} dev mgmt0
+END
+"""
 
 
 def _ram_for_copy(saved: SavedMachine, place: Path, memory_mib: int, *, own: bool) -> Ram:

@@ -1,18 +1,17 @@
 """Files and a script as one input for one program: a whole step of provisioning in one round trip of the agent.
 
 Owns how files travel, which of them are written, and what a script is told: LABCTL_FIRST, and LABCTL_BEFORE, a directory with what the
-files that changed were before. Nothing of it stays in the node. The program is perl (in every Debian: perl-base is essential), one
-process whatever the number of files, since each further one costs 0.1 s and more under emulation.
+files that changed were before. Nothing of it stays in the node. The program is `guest/worker`'s.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from labctl.errors import StepError
 from labctl.guest.agent import MAX_SCRIPT
+from labctl.guest.worker import PROGRAM
 
-ARGV = ("/usr/bin/perl", "-e", Path(__file__).with_name("bundle.pl").read_text())
+ARGV = (*PROGRAM, "step")  # reads its standard input
 
 
 @dataclass(frozen=True)

@@ -84,6 +84,13 @@ def render_ready(node: Node, rendered: Mapping[str, RenderedNode]) -> tuple[Step
     return _ready(rendered[node.name])
 
 
+def render_for_worker(step: Step, timeout_s: float) -> bytes:
+    """The same step as `guest/worker` takes it; `timeout_s` is how long the caller will really wait."""
+    if step.program == ARGV:
+        return step.stdin
+    return render_bundle(step.name, (), f"TIMEOUT_S={timeout_s:g}\n{step.stdin.decode()}", first=False)
+
+
 def _guest_file(file: RenderedFile) -> GuestFile:
     return GuestFile(file.path, file.content.encode(), file.mode)
 

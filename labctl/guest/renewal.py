@@ -1,24 +1,17 @@
 """What must differ between two copies of one machine, renewed before the copy is called ready. Pure.
 
-Owns the program and what it reads: SSH host key, the person's key, machine-id, seed of the kernel's random numbers, clock, and the role's
-own script (`renew:`). Keys are made on the host. It is perl (in every Debian: perl-base is essential), one process, since each further one
-costs tens of milliseconds under emulation. What cannot be renewed (boot_id, ASLR of processes that run) stands in docs/security.md.
+Owns what `guest/worker`, which does it, reads: SSH host key, the person's key, machine-id, seed of the kernel's random numbers,
+clock, and the role's own script (`renew:`). Keys are made on the host. What cannot be renewed (boot_id, ASLR of processes that run) stands
+in docs/security.md.
 """
 
-from pathlib import Path
-
 from labctl.guest.identity import Identity
+from labctl.guest.worker import PROGRAM
 
 RENEW_S = 30.0
 SEED_BYTES = 64
-PORT = "labctl.renewal"  # the name of the virtio-serial port in the domain's XML (templates/domain.xml.j2)
 ROLE = "role"  # stands in a path's place: what follows is the role's own script
-
-# A machine that is to be saved lets this program wait at a port. In its copies it is there then, compiled: nothing has to be forked,
-# executed and compiled anew, most of a renewal under emulation, and the guest agent has nothing to do.
-ARGV = ("/usr/bin/perl", "-e", Path(__file__).with_name("renewal.pl").read_text())  # reads its standard input
-WAITER = (*ARGV, f"/dev/virtio-ports/{PORT}")
-WAITING, RENEWED, FAILED = b"waiting", b"renewed", b"failed:"  # what it says on the port; the last with the reason
+ARGV = (*PROGRAM, "renew")  # reads its standard input
 
 
 def render_renewal(identity: Identity, *, now: float, seed: bytes, role: str) -> bytes:
@@ -35,15 +28,6 @@ def render_renewal(identity: Identity, *, now: float, seed: bytes, role: str) ->
     ]
     head = f"{int(now)} {int(now % 1 * 1e9)} {seed.hex()}\n".encode()
     return head + b"".join(_file(path, mode, text.encode()) for path, mode, text in files)
-
-
-def for_the_port(program: bytes) -> bytes:
-    """The same for the program that waits at the port: with its length before it, since a port has no end."""
-    return f"{len(program)}\n".encode() + program
-
-
-def is_last_word(line: bytes) -> bool:
-    return line == RENEWED or line.startswith(FAILED)
 
 
 def _file(path: str, mode: int, content: bytes) -> bytes:

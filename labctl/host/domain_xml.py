@@ -58,7 +58,7 @@ class DomainSpec:
     disk_chain: tuple[Path, ...]  # what `disk` lies on, top first; said in full, so that no path in a file counts
     nics: tuple[Nic, ...]
     console: Path  # Unix socket of the serial console
-    renewal: Path  # Unix socket of the port at which a copy's renewal is waited for
+    worker: Path  # Unix socket of the port at which labctl's program waits in machines that are copied
     serial_log: Path
     emulator: Path = Path("/usr/bin/qemu-system-x86_64")
     machine: str = MACHINE
@@ -68,9 +68,9 @@ class DomainSpec:
     tb_cache_mib: int = TB_CACHE_MIB  # size of the emulator's translation cache; 0 is QEMU's own choice (1 GiB)
 
 
-def renewal_socket(node: str) -> str:
-    """Name of the socket of a node's renewal port, in its instance's directory `run`."""
-    return f"renewal-{node}"
+def worker_socket(node: str) -> str:
+    """Name of the socket of that port of a node, in its instance's directory `run`."""
+    return f"worker-{node}"
 
 
 @cache

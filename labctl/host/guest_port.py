@@ -8,12 +8,12 @@ import contextlib
 import os
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from labctl.errors import StepError, TimedOut
 
-MOST_SAID = 64 * 1024  # bytes
+LONGEST_LINE = 4096
 
 
 class GuestPort:
@@ -32,19 +32,23 @@ class GuestPort:
         except OSError as refused:
             raise StepError(f"{self._node} takes nothing on its port", why=f"{refused}") from refused
 
-    def lines_until(self, last: Callable[[bytes], bool], *, timeout_s: float) -> tuple[bytes, ...]:
-        """What the guest says, up to and with the line that `last` holds for. `TimedOut` and `StepError` name what came instead."""
+    def read_line(self, *, timeout_s: float) -> bytes:
+        """The next line of what the guest says, without its end; `TimedOut`, or `StepError` if it ends or the line is too long."""
         deadline = time.monotonic() + timeout_s
-        lines: list[bytes] = []
-        while True:
-            while b"\n" in self._read:
-                line, _, self._read = self._read.partition(b"\n")
-                lines.append(line)
-                if last(line):
-                    return tuple(lines)
-            if len(self._read) + sum(map(len, lines)) > MOST_SAID:
-                raise StepError(f"{self._node} says too much on its port", why=f"more than {MOST_SAID} bytes")
+        while b"\n" not in self._read:
+            if len(self._read) > LONGEST_LINE:
+                raise StepError(f"{self._node} says too much on its port", why=f"a line of more than {LONGEST_LINE} bytes")
             self._read += self._receive(deadline, timeout_s)
+        line, _, self._read = self._read.partition(b"\n")
+        return line
+
+    def read(self, length: int, *, timeout_s: float) -> bytes:
+        """The next `length` bytes of it; errors as of `read_line`."""
+        deadline = time.monotonic() + timeout_s
+        while len(self._read) < length:
+            self._read += self._receive(deadline, timeout_s)
+        said, self._read = self._read[:length], self._read[length:]
+        return said
 
     def _receive(self, deadline: float, timeout_s: float) -> bytes:
         self._connection.settimeout(max(0.01, deadline - time.monotonic()))

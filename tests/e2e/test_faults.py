@@ -200,8 +200,8 @@ def test_twelve_machines_are_stopped_from_eight_threads(tmp_path: Path, monkeypa
             make_overlay(layer.disks[0], place / f"{name}.qcow2")
             spec = scratch_spec(session.record, layer, place / f"{name}.qcow2", memory_mib=128, cpus=1, ram=None)
             short = Path(session.record.short)
-            console, renewal, serial_log = short / "run" / name, short / "run" / f"renewal-{name}", short / "log" / name
-            session.hypervisor.start(replace(spec, name=name, console=console, renewal=renewal, serial_log=serial_log))
+            console, worker, serial_log = short / "run" / name, short / "run" / f"worker-{name}", short / "log" / name
+            session.hypervisor.start(replace(spec, name=name, console=console, worker=worker, serial_log=serial_log))
         assert set(session.hypervisor.domains()) == set(names)
         began = time.monotonic()
         with ThreadPoolExecutor(8) as pool:

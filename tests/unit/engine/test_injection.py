@@ -166,7 +166,7 @@ def made_once() -> Any:
 RECORDS: dict[str, Any] = {}
 SPEC = DomainSpec(
     name="", uuid="", accelerator="tcg", memory_mib=256, cpus=1, kernel=Path("/k"), initrd=Path("/i"), cmdline="x", disk=Path("/d"),
-    disk_chain=(), nics=(), console=Path("/c"), renewal=Path("/r"), serial_log=Path("/s"),
+    disk_chain=(), nics=(), console=Path("/c"), worker=Path("/r"), serial_log=Path("/s"),
 )  # fmt: skip
 
 

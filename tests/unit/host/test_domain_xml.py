@@ -24,7 +24,7 @@ SPEC = DomainSpec(
     disk_chain=(Path("/cache/images/cd/disk.qcow2"), Path("/cache/images/ab/disk.qcow2")),
     nics=(Nic("m0", "52:54:ff:00:01:00", 6), Nic("n0p0", "52:54:00:12:30:00", 8, carrier=False)),
     console=Path("/srv/run/console-sw1"),
-    renewal=Path("/srv/run/renewal-sw1"),
+    worker=Path("/srv/run/worker-sw1"),
     serial_log=Path("/srv/log/serial-sw1.log"),
 )
 CASES = {
