@@ -73,8 +73,13 @@ def ssh_argv(record: InstanceRecord, node: str, words: Sequence[str] = (), optio
 
 
 def _control_path(record: InstanceRecord, node: str) -> str:
-    """A short socket path: ssh adds 17 characters of its own, and 107 bytes is the limit of a Unix socket's."""
-    name = f"ssh-{record.first_pid}-{record.first_started}-{record.node(node).index}"
+    """A short socket path: ssh adds 17 characters of its own, and 107 bytes is the limit of a Unix socket's.
+
+    Each start of the machine makes its console anew: a connection to what it was before a reset is not taken for one to what it is now.
+    """
+    console = record.run_directory / f"console-{node}"
+    started = console.lstat().st_mtime_ns if console.exists() else 0
+    name = f"ssh-{record.first_pid}-{started:x}-{record.node(node).index}"
     return str(runtime_directory() / name).replace("%", "%%")
 
 

@@ -5,7 +5,6 @@ from a checkpoint with their secrets renewed, and the cache's limit. Instances h
 MACs and addresses and nothing is provisioned again.
 """
 
-import contextlib
 import hashlib
 import json
 import os
@@ -19,12 +18,11 @@ from labctl.engine.events import Reporter, step
 from labctl.engine.instances import NodeRecord, write_record
 from labctl.engine.nodes import domain_spec
 from labctl.engine.parallel import workers
-from labctl.engine.renew import prepare_renewal, renew, renew_waiting
+from labctl.engine.renew import call_off_renewal, prepare_renewal, renew, renew_waiting
 from labctl.engine.session import Session, disk_of, make_overlay
 from labctl.engine.typed import Unfit, built, read
 from labctl.engine.warm import machine_keys, ram_of
 from labctl.errors import StepError
-from labctl.guest.worker import STARTED_S
 from labctl.host.domain_xml import Ram
 from labctl.host.places import cache_directory
 from labctl.host.room import MIB, give_back, need_room
@@ -96,6 +94,7 @@ def save_lab(session: Session, digest: str, report: Reporter) -> Path:
         except BaseException:
             for name in names:
                 session.hypervisor.resume(name)
+                call_off_renewal(session, name)
             raise
         with ThreadPoolExecutor(STOPS_AT_ONCE) as many:  # nearly all of it is waiting
             list(many.map(lambda name: _take_files(session, name, place), names))
@@ -103,13 +102,6 @@ def save_lab(session: Session, digest: str, report: Reporter) -> Path:
         about = {"kind": "checkpoint", "lab": session.record.lab, "chains": chains, "waiting": True}
         (place / "about.json").write_text(json.dumps(about, indent=1))
         return store.keep(place, digest)
-
-
-def end_workers(session: Session) -> None:
-    """Let go who waits in machines that were to be saved and are not."""
-    for node in session.record.nodes:
-        with contextlib.suppress(StepError), session.worker(node.name) as worker:
-            worker.give("end", timeout_s=session.deadline(STARTED_S))
 
 
 def _need_room_to_save(session: Session, place: Path) -> None:

@@ -16,11 +16,12 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from labctl.engine.checkpoints import start_from, starts_at_once
+from labctl.engine.checkpoints import STOPS_AT_ONCE, start_from, starts_at_once
 from labctl.engine.events import Reporter, step
 from labctl.engine.instances import NAME, InstanceRecord, NodeRecord, list_instances, now, write_record
 from labctl.engine.links import plug
 from labctl.engine.nodes import domain_spec, taps_of
+from labctl.engine.renew import call_off_renewal, prepare_renewal
 from labctl.engine.session import Session, disk_of
 from labctl.engine.typed import Unfit, Unknown, built, read
 from labctl.engine.warm import machine_keys
@@ -56,7 +57,10 @@ class Point:
 
 @dataclass(frozen=True)
 class About:
-    """What a point says of itself, in `about.json`. `keys`: what each node's machine must match; `chains`: what its disk lies on."""
+    """What a point says of itself, in `about.json`. `keys`: what each node's machine must match; `chains`: what its disk lies on.
+
+    `waiting`: its machines wait for their renewal; those of earlier labctls ran on.
+    """
 
     lab: str
     variant: str
@@ -67,6 +71,7 @@ class About:
     cut: tuple[str, ...]
     chains: Mapping[str, tuple[str, ...]]
     impairments: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    waiting: bool = False
     kind: str = "point"
     format: int = 1
 
@@ -162,8 +167,7 @@ def save_point(session: Session, lab: Lab, layers: "Mapping[str, LayerFiles]", n
         raise UsageError(f"{', '.join(off)} is off", why="a checkpoint holds all nodes running", hint=f"labctl start {' '.join(off)}")
     with store.half_made(name) as place:
         _need_room(session, place)
-        with step(report, f"stand still and save {len(nodes)} nodes"):
-            _save_streams(session, place)
+        _save_streams(session, place, report)
         with _spare_taps(session), ThreadPoolExecutor(starts_at_once()) as pool:
             list(pool.map(lambda node: _load_once(session, node, layers[node.name], place, report), nodes))
         (place / "about.json").write_text(json.dumps(_description(session.record, lab, layers, name), indent=1))
@@ -187,21 +191,26 @@ def _description(record: InstanceRecord, lab: Lab, layers: "Mapping[str, LayerFi
         cables=record.cables,
         cut=record.cut,
         chains={node.name: (name, *node.chain) for node in record.nodes},
+        waiting=True,
     )
     return asdict(about)
 
 
-def _save_streams(session: Session, place: Path) -> None:
-    """All stand still before the first is saved; all run on whatever happens."""
+def _save_streams(session: Session, place: Path, report: Reporter) -> None:
+    """All stand still before the first is saved; all run on whatever happens. Only what is saved waits for its renewal."""
     names = [node.name for node in session.record.nodes]
     try:
-        for name in names:
-            session.hypervisor.pause(name)
         with ThreadPoolExecutor(starts_at_once()) as pool:
-            list(pool.map(lambda name: _save_stream(session, name, place), names))
+            with step(report, f"get {len(names)} nodes ready to be copied"):
+                list(pool.map(lambda name: prepare_renewal(session, name, start=True), names))
+            with step(report, f"stand still and save {len(names)} nodes"):
+                for name in names:
+                    session.hypervisor.pause(name)
+                list(pool.map(lambda name: _save_stream(session, name, place), names))
     finally:
         for name in names:
             session.hypervisor.resume(name)
+            call_off_renewal(session, name)
 
 
 def _save_stream(session: Session, name: str, place: Path) -> None:
@@ -271,8 +280,8 @@ def goto_point(session: Session, lab: Lab, layers: "Mapping[str, LayerFiles]", p
     """Bring all nodes, cables and settings back to the point in `place`, which fits."""
     about = _about(place)
     names = [node.name for node in session.record.nodes]
-    for node in names:
-        session.hypervisor.stop(node)
+    with ThreadPoolExecutor(STOPS_AT_ONCE) as pool:
+        list(pool.map(session.hypervisor.stop, names))
     _wire_as(session, about.cables, about.cut)
     start_from(session, place, lab, layers, names, report)
     session.record = replace(session.record, settings=about.settings, impairments=about.impairments)

@@ -4,6 +4,7 @@ Owns the two ways there: the worker does it that was waiting when the machine wa
 is `guest/renewal`'s.
 """
 
+import contextlib
 import secrets
 import time
 from collections.abc import Callable
@@ -13,15 +14,26 @@ from labctl.engine.session import Session
 from labctl.errors import StepError
 from labctl.guest.agent import Completed
 from labctl.guest.renewal import ARGV, RENEW_S, SEED_BYTES, render_renewal
+from labctl.guest.worker import SERVE
 from labctl.lab.topology import Lab
 
 ANSWER_S = 15.0
 
 
-def prepare_renewal(session: Session, name: str) -> None:
-    """Let the machine, which is about to be saved, and its journald wait for its renewal."""
+def prepare_renewal(session: Session, name: str, *, start: bool = False) -> None:
+    """Let the machine, which is about to be saved, and its journald wait for its renewal; `start` the worker where none waits yet."""
+    limit = session.deadline(ANSWER_S)
     with session.worker(name) as worker:
-        _need(name, worker.do("hold", timeout_s=session.deadline(ANSWER_S)))
+        if start:
+            session.agent(name).start(SERVE)
+            worker.answer(timeout_s=limit)
+        _need(name, worker.do("hold", timeout_s=limit))
+
+
+def call_off_renewal(session: Session, name: str) -> None:
+    """The machine, which was to be saved or has been, runs on as it is. One that nobody waits in is no matter."""
+    with contextlib.suppress(StepError), session.worker(name) as worker:
+        worker.give("end", timeout_s=session.deadline(ANSWER_S))
 
 
 def renew_waiting(session: Session, lab: Lab, name: str, resume: Callable[[], None]) -> None:
@@ -33,7 +45,7 @@ def renew_waiting(session: Session, lab: Lab, name: str, resume: Callable[[], No
 
 
 def renew(session: Session, lab: Lab, name: str) -> None:
-    """Renew the copy `name`, which runs, of a machine that ran on when it was saved."""
+    """Renew the copy `name`, which runs, of a machine in which nobody waits: a point of labctl 0.1's first format."""
     agent = session.agent(name)
     agent.wait_until_up(session.deadline(ANSWER_S), every_s=0.02)
     _need(name, agent.run(ARGV, stdin=_program(session, lab, name), timeout_s=session.deadline(RENEW_S)))

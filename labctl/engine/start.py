@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from labctl.engine import nodes as machines
-from labctl.engine.checkpoints import checkpoint_digest, checkpoint_store, end_workers, save_lab, start_from
+from labctl.engine.checkpoints import checkpoint_digest, checkpoint_store, save_lab, start_from
 from labctl.engine.events import Event, Reporter, step
 from labctl.engine.instances import NodeRecord, write_record
 from labctl.engine.journal import Journal
 from labctl.engine.parallel import workers
 from labctl.engine.provision import Rendered, provision_node, render
+from labctl.engine.renew import call_off_renewal
 from labctl.engine.session import Session
 from labctl.engine.warm import ram_of, start_clone, warm_image
 from labctl.errors import NoRoom, StepError
@@ -59,7 +60,8 @@ def start_lab(session: Session, lab: Lab, layers: "Layers", plan: Plan, way: Way
         if saved is not None:
             start_from(session, saved, lab, layers, [node.name for node in lab.nodes], report)
         else:
-            end_workers(session)
+            for node in lab.nodes:
+                call_off_renewal(session, node.name)
     _remember(session, str(checkpoint_store().find(digest) or ""))  # what `reset` goes back to: this lab in this variant, or nothing
 
 

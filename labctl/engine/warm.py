@@ -38,7 +38,7 @@ SETTLE_S = 60.0
 ANSWER_S = 15.0
 NOBODY = -1  # a machine that is to be cloned has the management address before that of the first node
 # What a boot starts is through: systemd says so, and the processor has had nothing to do for a second, so the console's shell is up too.
-# If it is never so quiet, what there is must do.
+# If it is never so quiet, what there is must do. In its copies NICs are plugged in first (90-copies.rules).
 SETTLED = """\
 systemctl is-system-running --wait >/dev/null
 idle() { read -r _ _ _ _ idle _ </proc/stat; }
@@ -47,6 +47,7 @@ for try in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
   sleep 1
   idle; [ $((idle - before)) -lt 90 ] || break
 done
+touch /run/labctl-plugging
 sync
 """
 

@@ -97,7 +97,7 @@ class Agent:
                 self.kill(pid, limited=limited)
                 raise TimedOut(f"{self._node}: the command did not end within {timeout_s:g} s", why=_first_words(script))
             time.sleep(pause)
-            pause = min(pause * 1.5, LONGEST_PAUSE_S)
+            pause = min(pause * 1.25, LONGEST_PAUSE_S)
         return _cut(self._completed(status)) if limited else self._completed(status)
 
     def kill(self, pid: int, *, limited: bool = False) -> None:

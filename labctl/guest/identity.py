@@ -74,7 +74,7 @@ END
 """
 SCRIPT = """\
 echo {hostname} >/proc/sys/kernel/hostname
-sysctl -q -p /etc/sysctl.d/70-node.conf
+{sysctl}
 [ -s /etc/machine-id ] || echo {machine_id} >/etc/machine-id
 if [ -e "$LABCTL_BEFORE/etc/ssh/ssh_host_ed25519_key" ] && [ -e /run/sshd.pid ]; then systemctl try-restart ssh.service; fi
 {naming}
@@ -111,7 +111,8 @@ def identity_files(lab: Lab, node: Node, identity: Identity) -> tuple[GuestFile,
 
 def identity_script(node: Node, identity: Identity) -> str:
     """The script that makes the running node be what its files say. A machine that booted has a machine-id of its own: it stays."""
-    return SCRIPT.format(hostname=identity.hostname, machine_id=identity.machine_id, naming=render_naming(node))
+    sysctl = "sysctl -q -p /etc/sysctl.d/70-node.conf" if node.ipv6 else ""
+    return SCRIPT.format(hostname=identity.hostname, sysctl=sysctl, machine_id=identity.machine_id, naming=render_naming(node))
 
 
 def render_naming(node: Node) -> str:
@@ -154,10 +155,7 @@ def render_link(name: str, mac: str) -> str:
 
 def render_sysctl(node: Node) -> str:
     """sysctl.d(5): what is the same for every role."""
-    lines = [
-        "# Every ICMP error is sent. The kernel's own limit, one a second to each destination, makes a second traceroute show stars.",
-        "net.ipv4.icmp_ratelimit = 0",
-    ]
+    lines = ["# What holds for every node is in 60-quiet-wires.conf."]
     if node.ipv6:
         lines += ["", "# IPv6 with the addresses of the lab, none made up from router advertisements.", "net.ipv6.icmp.ratelimit = 0"]
         lines += [f"net.ipv6.conf.{scope}.{key} = 0" for scope in ("all", "default") for key in ("accept_ra", "autoconf", "disable_ipv6")]

@@ -91,7 +91,9 @@ def test_a_point_brings_disks_memory_cables_and_settings_back(copies: Labctl) ->
     copies("exec", "pc1", "--", "sh", "-c", "echo after > /root/note; rm /run/note; sync")
     copies("link", "restore", "pc2:eth1")
     copies("set", "sw1", "learning=false")
+    copies("ssh", "pc1", "--", "true")
     copies("checkpoint", "goto", "before")
+    assert copies("ssh", "pc1", "--", "true").stderr == b"", "the connection to what the machine was is not tried again"
     assert copies.text("exec", "pc1", "--", "cat", "/root/note", "/run/note").split() == ["before", "running"]
     assert copies.text("exec", "pc2", "--", "cat", "/sys/class/net/eth1/carrier").strip() == "0"
     assert "learning on" in copies.text("exec", "sw1", "--", "bridge", "-d", "link", "show", "dev", "port1")

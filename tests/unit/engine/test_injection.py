@@ -68,7 +68,7 @@ DATA = core(yaml.load(ORIGINAL.read_text(), yaml.BaseLoader))  # noqa: S506 - it
 DATA["nodes"]["pc1"] |= {"packages": ["jq"], "run": ["true"], "files": {"/etc/motd": {"content": "hello"}}}
 DATA["nodes"]["sw1"]["learning"] = True
 WORDS = {"Host", "User", "HostKeyAlias", "IdentityFile", "IdentitiesOnly", "UserKnownHostsFile", "GlobalKnownHostsFile"}
-WORDS |= {"StrictHostKeyChecking", "LogLevel", "ProxyCommand"}
+WORDS |= {"StrictHostKeyChecking", "LogLevel", "KexAlgorithms", "ProxyCommand"}
 LAYER = LayerFiles("d" * 64, "r" * 64, (Path("/images/d/disk.qcow2"),), Path("/images/k"), Path("/images/i"), "root=/dev/vda", 1)
 
 

@@ -14,8 +14,8 @@ from labctl.engine.keys import host_key, make_keys
 from labctl.engine.renew import renew, renew_waiting
 from labctl.engine.session import Session
 from labctl.errors import StepError, TimedOut
-from labctl.host.domain_xml import renewal_socket
-from labctl.host.guest_port import MOST_SAID, open_port
+from labctl.host.domain_xml import worker_socket
+from labctl.host.guest_port import LONGEST_LINE, open_port
 from labctl.lab.load import find_lab, load_lab
 from tests.unit.engine.test_instances import made
 from tests.unit.guest.test_agent import Script
@@ -54,14 +54,14 @@ def test_neither_seed_nor_keys_of_a_renewal_are_kept(record: InstanceRecord) -> 
 
 
 class Machine:
-    """The other end of a port: reads a program with its length before it, then says `said`; closes the port if that is None."""
+    """The other end of a port: reads a piece of work, then says `said`; closes the port if that is None."""
 
     def __init__(self, place: Path, said: bytes | None) -> None:
         place.parent.mkdir(parents=True, exist_ok=True)
         self._socket = socket.socket(socket.AF_UNIX)
         self._socket.bind(str(place))
         self._socket.listen()
-        self.program = b""
+        self.kind, self.program = b"", b""
         self.resumed = threading.Event()
         self._said = said
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -70,7 +70,8 @@ class Machine:
     def _run(self) -> None:
         connection, _ = self._socket.accept()
         with connection, connection.makefile("rb") as reader, contextlib.suppress(ConnectionError):
-            self.program = reader.read(int(reader.readline()))
+            kind, length = reader.readline().split()
+            self.kind, self.program = kind, reader.read(int(length))
             if self._said is not None and self.resumed.wait(10):
                 connection.sendall(self._said)
                 reader.read(1)  # until the other end goes
@@ -81,7 +82,7 @@ class Machine:
 
 
 def renewed(record: InstanceRecord, said: bytes | None) -> Machine:
-    machine = Machine(record.run_directory / renewal_socket("pc1"), said)
+    machine = Machine(record.run_directory / worker_socket("pc1"), said)
     try:
         session = Session(record, OneChannel(Script()))  # type: ignore[arg-type]
         renew_waiting(session, load_lab(find_lab("l2-switch")), "pc1", machine.resumed.set)
@@ -91,15 +92,17 @@ def renewed(record: InstanceRecord, said: bytes | None) -> Machine:
 
 
 def test_a_copy_that_waits_has_its_renewal_before_it_runs(record: InstanceRecord) -> None:
-    machine = renewed(record, b"something of the role's\nrenewed\n")
+    machine = renewed(record, b"0 0\n")
+    assert machine.kind == b"renew"
     assert host_key(record.directory, "pc1").read_bytes().splitlines()[1] in machine.program
     assert not (record.directory / "log" / "agent-pc1.jsonl").exists(), "nothing of it is kept"
 
 
 REFUSALS: dict[str, tuple[bytes | None, str]] = {
-    "it says why": (b"no space\nfailed: /etc/machine-id: No space left on device\n", "no space"),
+    "it says why": (b"255 40\n/etc/machine-id: No space left on device", "No space"),
     "it ends": (None, "has ended"),
-    "it says too much": (b"x" * (MOST_SAID + 5000), "too much"),
+    "it says too much": (b"x" * (LONGEST_LINE + 5000), "too much"),
+    "it says nonsense": (b"renewed\n", "nonsense"),
 }
 
 
@@ -114,9 +117,9 @@ def test_a_renewal_that_fails_is_told(case: str, record: InstanceRecord) -> None
 def test_a_machine_that_says_nothing_is_not_waited_for_longer_than_its_time(tmp_path: Path) -> None:
     machine = Machine(tmp_path / "port", b"")
     with open_port(tmp_path / "port", "pc1") as port:
-        port.send(b"0\n", timeout_s=1)
+        port.send(b"end 0\n", timeout_s=1)
         with pytest.raises(TimedOut, match=r"within 0\.2 s"):
-            port.lines_until(lambda _: True, timeout_s=0.2)
+            port.read_line(timeout_s=0.2)
     machine.resumed.set()
     machine.close()
 
