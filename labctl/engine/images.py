@@ -17,6 +17,7 @@ from labctl.engine.events import Event, Reporter, step
 from labctl.engine.instances import InstanceRecord, list_instances
 from labctl.engine.parallel import workers
 from labctl.errors import StepError
+from labctl.guest.worker import PROGRAM
 from labctl.host.accelerator import cached_accelerator
 from labctl.host.image_recipe import LayerFile, MachineRecipe, NodeRecipe, PackageRecipe, UnpackRecipe
 from labctl.host.image_tools import allow_builds, interrupt_builds
@@ -213,7 +214,7 @@ def cache_key(*, saved: bool = False) -> str:
         base = image_store().find_base()
         known = cached_accelerator(base.kernel, base.initrd, cache=cache_directory()) if base else None
         kind = known.kind if known else "not proven"
-        parts += [machine_key("", 0, 0, kind, TEMPLATES).digest, processor() if kind == "kvm" else "any"]
+        parts += [machine_key("", 0, 0, kind, TEMPLATES, PROGRAM[-1]).digest, processor() if kind == "kvm" else "any"]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
 
 

@@ -19,6 +19,7 @@ from labctl.host.run import run
 from labctl.lab.topology import Lab, Node
 
 LAST_LINES = 12
+END_S = 15.0
 Rendered = Mapping[str, RenderedNode]
 
 
@@ -30,9 +31,14 @@ def render(lab: Lab, nodes: Sequence[str] | None = None) -> Rendered:
 def provision_node(
     session: Session, lab: Lab, node: Node, rendered: Rendered, *, first: bool, worker: Worker | None = None
 ) -> None:  # fmt: skip
-    """Make a running machine what the lab says it is, by the `worker` that waits in a copy, else by its agent."""
+    """Make a running machine what the lab says it is, by the `worker` that waits in a copy, or by one for this work alone."""
     identity = identity_of(session.record.directory, node.name)
-    _carry_out(session, node.name, render_steps(lab, node, identity, rendered, first=first), worker)
+    steps = render_steps(lab, node, identity, rendered, first=first)
+    if worker is not None:
+        return _carry_out(session, node.name, steps, worker)
+    with session.start_worker(node.name) as own:
+        _carry_out(session, node.name, steps, own)
+        own.do("end", timeout_s=session.deadline(END_S))
 
 
 def change_node(session: Session, before: Lab, after: Lab, node: str) -> None:

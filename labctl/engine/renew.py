@@ -14,7 +14,6 @@ from labctl.engine.session import Session
 from labctl.errors import StepError
 from labctl.guest.agent import Completed
 from labctl.guest.renewal import ARGV, RENEW_S, SEED_BYTES, render_renewal
-from labctl.guest.worker import SERVE
 from labctl.lab.topology import Lab
 
 ANSWER_S = 15.0
@@ -22,12 +21,8 @@ ANSWER_S = 15.0
 
 def prepare_renewal(session: Session, name: str, *, start: bool = False) -> None:
     """Let the machine, which is about to be saved, and its journald wait for its renewal; `start` the worker where none waits yet."""
-    limit = session.deadline(ANSWER_S)
-    with session.worker(name) as worker:
-        if start:
-            session.agent(name).start(SERVE)
-            worker.answer(timeout_s=limit)
-        _need(name, worker.do("hold", timeout_s=limit))
+    with session.start_worker(name) if start else session.worker(name) as worker:
+        _need(name, worker.do("hold", timeout_s=session.deadline(ANSWER_S)))
 
 
 def call_off_renewal(session: Session, name: str) -> None:

@@ -19,7 +19,7 @@ from labctl.engine.instances import InstanceRecord
 from labctl.engine.waiting import wait_until
 from labctl.errors import HostError, HypervisorError, LabError, NoRoom, StepError, TimedOut, UsageError
 from labctl.guest.agent import Agent, AgentChannel
-from labctl.guest.worker import Worker
+from labctl.guest.worker import SERVE, STARTED_S, Worker
 from labctl.host.domain_xml import worker_socket
 from labctl.host.guest_port import open_port
 from labctl.host.hypervisor import Hypervisor, NoAnswer, open_hypervisor
@@ -111,6 +111,14 @@ class Session:
         """The program that waits in a copy of a saved machine, or is about to; its answers are in no transcript, since it gets secrets."""
         with open_port(self.record.run_directory / worker_socket(node), node) as port:
             yield Worker(port, node)
+
+    @contextlib.contextmanager
+    def start_worker(self, node: str) -> Iterator[Worker]:
+        """The same in a machine in which none waits yet: its agent starts it. It stays until it is told to end."""
+        with self.worker(node) as worker:
+            self.agent(node).start(SERVE)
+            worker.answer(timeout_s=self.deadline(STARTED_S))
+            yield worker
 
     def deadline(self, seconds: float) -> float:
         """A deadline made for KVM, as long as this machine needs it."""

@@ -20,7 +20,7 @@ from labctl.engine.scratch import NAME, boot_scratch, scratch_session, scratch_s
 from labctl.engine.session import Session, disk_of, make_overlay
 from labctl.errors import StepError
 from labctl.guest.bundle import render_bundle
-from labctl.guest.worker import SERVE, STARTED_S, Worker
+from labctl.guest.worker import PROGRAM, Worker
 from labctl.host import wires
 from labctl.host.accelerator import Accelerator
 from labctl.host.domain_xml import DomainSpec, Ram
@@ -57,7 +57,7 @@ def warm_store() -> SavedStore:
 
 
 def key_of(layer: "LayerFiles", memory_mib: int, cpus: int, accelerator: str) -> MachineKey:
-    return machine_key(layer.digest, memory_mib, cpus, accelerator, TEMPLATES)
+    return machine_key(layer.digest, memory_mib, cpus, accelerator, TEMPLATES, PROGRAM[-1])
 
 
 def machine_keys(lab: Lab, layers: "Mapping[str, LayerFiles]", accelerator: str) -> dict[str, str]:
@@ -95,9 +95,8 @@ def _boot_and_save(
         wires.carry_out(session.record.first, [wires.make_tap(wires.management_tap(NOBODY))])
         boot_scratch(session, layer, saved.disk, memory_mib=memory_mib, cpus=cpus, ram=ram, nics=(management_nic(NOBODY),))
         session.agent(NAME).run(SETTLED, timeout_s=session.deadline(SETTLE_S))
-        with session.worker(NAME) as worker:  # its clones find it waiting for work
-            session.agent(NAME).start(SERVE)
-            worker.answer(timeout_s=session.deadline(STARTED_S))
+        with session.start_worker(NAME):  # its clones find it waiting for work
+            pass
         session.hypervisor.pause(NAME)
         if whole:
             session.hypervisor.save_stream(NAME, saved.stream)

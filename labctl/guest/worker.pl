@@ -63,7 +63,7 @@ sub carry_out { # the status of the script
   local @ENV{"LABCTL_FIRST", "LABCTL_BEFORE"} = ($first, "$work/before");
   open(STDIN, "<", "/dev/null") or die "/dev/null: $!\n"; # no command of the script reads what is not for it
   my $status = system("/bin/sh", "-eu", "$work/script");
-  syscall(162) if $status == 0; # sync(2)
+  syscall(162) if $status == 0 && (@files || @gone); # sync(2)
   return $status & 127 ? 128 + ($status & 127) : $status >> 8;
 }
 sub step {
@@ -175,8 +175,13 @@ sub answer {
 }
 sub serve {
   my %work = (step => \&step, hold => \&hold, renew => \&renew, end => \&end);
-  my ($file, $limit) = ("/run/labctl-said", 65536);
-  open($line, "+<", $port) or die "$port: $!\n";
+  my ($file, $limit, $mine) = ("/run/labctl-said", 65536, "/run/labctl-worker");
+  until (open($line, "+<", $port)) {
+    $! == 16 && -e $mine or die "$port: $!\n"; # EBUSY: another has it, whose work was given up
+    kill("KILL", content($mine));
+    nap(0.05);
+  }
+  put($mine, 0600, $$);
   answer(0, "");
   my $kind = "";
   while ($kind !~ /^(renew|end)$/) {
@@ -191,6 +196,7 @@ sub serve {
     local $/;
     answer($status, scalar(<$said>) // "");
   }
+  unlink $mine;
 }
 
 if ($what eq "serve") { serve(); exit 0; }

@@ -35,6 +35,7 @@ class MachineKey:
     cpus: int
     accelerator: str
     templates: str  # digest of the domain's XML templates: the device list
+    waits: str  # digest of the program that waits in it
     machine: str = MACHINE
     cpu_model: str = CPU_MODEL
     qemu: str = ""
@@ -69,10 +70,11 @@ class SavedMachine:
         return self.directory / "disk.qcow2"
 
 
-def machine_key(layer: str, memory_mib: int, cpus: int, accelerator: str, templates: Path) -> MachineKey:
-    """The key of a machine on this host as it is now: its QEMU, its templates."""
+def machine_key(layer: str, memory_mib: int, cpus: int, accelerator: str, templates: Path, waits: str) -> MachineKey:
+    """The key of a machine on this host as it is now: its QEMU, its templates. `waits` is the text of the program that waits in it."""
     xml = b"".join((templates / name).read_bytes() for name in ("domain.xml.j2", "interface.xml.j2"))
-    return MachineKey(layer, memory_mib, cpus, accelerator, hashlib.sha256(xml).hexdigest(), qemu=qemu_version())
+    templates_digest, waits_digest = (hashlib.sha256(text).hexdigest() for text in (xml, waits.encode()))
+    return MachineKey(layer, memory_mib, cpus, accelerator, templates_digest, waits_digest, qemu=qemu_version())
 
 
 class SavedStore:

@@ -80,6 +80,7 @@ def test_a_role_that_fails_names_node_step_status_and_last_words_and_leaves_the_
     (role / "apply.sh").write_text("true\n")
     labctl("up", lab)
     assert labctl.json("status")[0]["state"] == "running"
+    labctl("exec", "pc1", "--", "pgrep", "-f", "[l]abctl.worker", status=1)  # nobody waits for more work there
 
 
 def test_a_nodes_own_files_and_commands_become_an_image_layer(labctl: Labctl, tmp_path: Path) -> None:
