@@ -18,7 +18,7 @@ from labctl.engine.events import Reporter, step
 from labctl.engine.instances import NodeRecord, write_record
 from labctl.engine.nodes import domain_spec
 from labctl.engine.parallel import workers
-from labctl.engine.renew import call_off_renewal, prepare_renewal, renew, renew_waiting
+from labctl.engine.renew import prepare_renewal, renew, renew_waiting
 from labctl.engine.session import Session, disk_of, make_overlay
 from labctl.engine.typed import Unfit, built, read
 from labctl.engine.warm import machine_keys, ram_of
@@ -86,15 +86,14 @@ def save_lab(session: Session, digest: str, report: Reporter) -> Path:
     names = [node.name for node in session.record.nodes]
     with step(report, "save the lab as it is"), store.half_made(digest) as place, ThreadPoolExecutor(starts_at_once()) as pool:
         _need_room_to_save(session, place)
-        list(pool.map(lambda name: prepare_renewal(session, name), names))
         try:
+            list(pool.map(lambda name: prepare_renewal(session, name), names))
             for name in names:
                 session.hypervisor.pause(name)
             list(pool.map(lambda name: _save_state(session, name, place), names))
         except BaseException:
             for name in names:
                 session.hypervisor.resume(name)
-                call_off_renewal(session, name)
             raise
         with ThreadPoolExecutor(STOPS_AT_ONCE) as many:  # nearly all of it is waiting
             list(many.map(lambda name: _take_files(session, name, place), names))
