@@ -18,7 +18,7 @@ from labctl.engine.events import Reporter, step
 from labctl.engine.instances import NodeRecord, write_record
 from labctl.engine.nodes import domain_spec
 from labctl.engine.parallel import workers
-from labctl.engine.renew import prepare_renewal, renew, renew_waiting
+from labctl.engine.renew import call_off_renewal, prepare_renewal, renew
 from labctl.engine.session import Session, disk_of, make_overlay
 from labctl.engine.typed import Unfit, built, read
 from labctl.engine.warm import machine_keys, ram_of
@@ -57,11 +57,6 @@ def chains_of(place: Path) -> Mapping[str, tuple[str, ...]]:
     return _part_of(place, "chains", dict[str, tuple[str, ...]], None)
 
 
-def _waits(place: Path) -> bool:
-    """Whether the machines there wait for their renewal; those in points do not, as they ran on. `StepError` as above."""
-    return _part_of(place, "waiting", bool, False)
-
-
 def _part_of(place: Path, part: str, shape: type[T], default: object) -> T:
     try:
         data = read(place / "about.json")
@@ -86,19 +81,22 @@ def save_lab(session: Session, digest: str, report: Reporter) -> Path:
     names = [node.name for node in session.record.nodes]
     with step(report, "save the lab as it is"), store.half_made(digest) as place, ThreadPoolExecutor(starts_at_once()) as pool:
         _need_room_to_save(session, place)
+        paused: list[str] = []
         try:
             list(pool.map(lambda name: prepare_renewal(session, name), names))
             for name in names:
+                paused.append(name)
                 session.hypervisor.pause(name)
             list(pool.map(lambda name: _save_state(session, name, place), names))
         except BaseException:
-            for name in names:
+            for name in paused:
                 session.hypervisor.resume(name)
+            list(pool.map(lambda name: call_off_renewal(session, name), names))
             raise
         with ThreadPoolExecutor(STOPS_AT_ONCE) as many:  # nearly all of it is waiting
             list(many.map(lambda name: _take_files(session, name, place), names))
         chains = {node.name: [f"{digest}/{node.name}", *node.chain] for node in session.record.nodes}
-        about = {"kind": "checkpoint", "lab": session.record.lab, "chains": chains, "waiting": True}
+        about = {"kind": "checkpoint", "lab": session.record.lab, "chains": chains}
         (place / "about.json").write_text(json.dumps(about, indent=1))
         return store.keep(place, digest)
 
@@ -127,7 +125,7 @@ def _take_files(session: Session, name: str, place: Path) -> None:
 
 def start_from(session: Session, place: Path, lab: Lab, layers: "Mapping[str, LayerFiles]", names: Sequence[str], report: Reporter) -> None:
     """Start these nodes from the checkpoint in `place`, each with its secrets renewed."""
-    chains, waiting = chains_of(place), _waits(place)
+    chains = chains_of(place)
 
     def one(name: str) -> NodeRecord:
         with step(report, f"start {name} from the checkpoint", name):
@@ -135,11 +133,7 @@ def start_from(session: Session, place: Path, lab: Lab, layers: "Mapping[str, La
             chain = (str(saved.disk), *chains[name][1:])
             node = replace(session.record.node(name), chain=chain, halted=False)
             _start_node(session, node, layers[name], saved)
-            if waiting:
-                renew_waiting(session, lab, name, lambda: session.hypervisor.resume(name))
-            else:
-                session.hypervisor.resume(name)
-                renew(session, lab, name)
+            renew(session, lab, name, lambda: session.hypervisor.resume(name))
             return node
 
     with workers() as pool:

@@ -26,6 +26,7 @@ from labctl.engine.session import Session, disk_of
 from labctl.engine.typed import Unfit, Unknown, built, read
 from labctl.engine.warm import machine_keys
 from labctl.errors import HostError, StepError, UsageError
+from labctl.guest.worker import PROTOCOL
 from labctl.host import wires
 from labctl.host.domain_xml import Ram, worker_socket
 from labctl.host.image_store import chain_of
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
 COPY_S = 120.0
 FORMAT = 1  # of About
+WAITS = f"protocol {PROTOCOL}"  # they are somebody's work: a later program of the same protocol renews them too
 
 
 @dataclass(frozen=True)
@@ -57,10 +59,7 @@ class Point:
 
 @dataclass(frozen=True)
 class About:
-    """What a point says of itself, in `about.json`. `keys`: what each node's machine must match; `chains`: what its disk lies on.
-
-    `waiting`: its machines wait for their renewal; those of earlier labctls ran on.
-    """
+    """What a point says of itself, in `about.json`. `keys`: what each node's machine must match; `chains`: what its disk lies on."""
 
     lab: str
     variant: str
@@ -71,7 +70,6 @@ class About:
     cut: tuple[str, ...]
     chains: Mapping[str, tuple[str, ...]]
     impairments: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    waiting: bool = False
     kind: str = "point"
     format: int = 1
 
@@ -185,13 +183,12 @@ def _description(record: InstanceRecord, lab: Lab, layers: "Mapping[str, LayerFi
         lab=lab.name,
         variant=record.variant,
         made=now(),
-        keys=machine_keys(lab, layers, record.accelerator),
+        keys=machine_keys(lab, layers, record.accelerator, WAITS),
         settings=record.settings,
         impairments=record.impairments,
         cables=record.cables,
         cut=record.cut,
         chains={node.name: (name, *node.chain) for node in record.nodes},
-        waiting=True,
     )
     return asdict(about)
 
@@ -199,18 +196,20 @@ def _description(record: InstanceRecord, lab: Lab, layers: "Mapping[str, LayerFi
 def _save_streams(session: Session, place: Path, report: Reporter) -> None:
     """All stand still before the first is saved; all run on whatever happens. Only what is saved waits for its renewal."""
     names = [node.name for node in session.record.nodes]
-    try:
-        with ThreadPoolExecutor(starts_at_once()) as pool:
+    paused: list[str] = []
+    with ThreadPoolExecutor(starts_at_once()) as pool:
+        try:
             with step(report, f"get {len(names)} nodes ready to be copied"):
                 list(pool.map(lambda name: prepare_renewal(session, name, start=True), names))
             with step(report, f"stand still and save {len(names)} nodes"):
                 for name in names:
+                    paused.append(name)
                     session.hypervisor.pause(name)
                 list(pool.map(lambda name: _save_stream(session, name, place), names))
-    finally:
-        for name in names:
-            session.hypervisor.resume(name)
-            call_off_renewal(session, name)
+        finally:
+            for name in paused:
+                session.hypervisor.resume(name)
+            list(pool.map(lambda name: call_off_renewal(session, name), names))
 
 
 def _save_stream(session: Session, name: str, place: Path) -> None:
@@ -268,7 +267,7 @@ def fitting_point(record: InstanceRecord, lab: Lab, layers: "Mapping[str, LayerF
     """The directory of a point to which the instance can go back. `UsageError` if the lab or this machine is another now."""
     place = find_point(lab.name, name)
     about = _about(place)
-    if about.variant != record.variant or about.keys != machine_keys(lab, layers, record.accelerator):
+    if about.variant != record.variant or about.keys != machine_keys(lab, layers, record.accelerator, WAITS):
         raise UsageError(
             f"the checkpoint '{name}' does not fit any more", why="the lab's nodes or variant, QEMU or the image are others now",
             hint=f"labctl checkpoint rm {name}",

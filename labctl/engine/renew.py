@@ -1,7 +1,6 @@
 """Renews what two copies of one machine must not share, before the copy is called ready.
 
-Owns the two ways there: the worker does it that was waiting when the machine was saved, or a program that the agent starts. What it does
-is `guest/renewal`'s.
+Owns how a machine that is to be saved is made to wait for it, and how that is called off. What is renewed is `guest/renewal`'s.
 """
 
 import contextlib
@@ -13,10 +12,12 @@ from labctl.engine.provision import identity_of
 from labctl.engine.session import Session
 from labctl.errors import StepError
 from labctl.guest.agent import Completed
-from labctl.guest.renewal import ARGV, RENEW_S, SEED_BYTES, render_renewal
+from labctl.guest.renewal import RENEW_S, SEED_BYTES, render_renewal
+from labctl.guest.worker import PID_FILE
 from labctl.lab.topology import Lab
 
-ANSWER_S = 15.0
+ANSWER_S, LET_GO_S = 15.0, 5.0
+WAITS = ("/usr/bin/test", "-e", PID_FILE)
 
 
 def prepare_renewal(session: Session, name: str, *, start: bool = False) -> None:
@@ -26,24 +27,20 @@ def prepare_renewal(session: Session, name: str, *, start: bool = False) -> None
 
 
 def call_off_renewal(session: Session, name: str) -> None:
-    """The machine, which was to be saved or has been, runs on as it is. One that nobody waits in is no matter."""
-    with contextlib.suppress(StepError), session.worker(name) as worker:
-        worker.give("end", timeout_s=session.deadline(ANSWER_S))
+    """The machine runs on as it is, and nobody waits in it any more. One that is not there or does not answer is no matter now."""
+    limit = session.deadline(LET_GO_S)
+    with contextlib.suppress(StepError):
+        if session.agent(name).run(WAITS, timeout_s=limit).status == 0:
+            with session.worker(name) as worker:
+                worker.do("end", timeout_s=limit)
 
 
-def renew_waiting(session: Session, lab: Lab, name: str, resume: Callable[[], None]) -> None:
+def renew(session: Session, lab: Lab, name: str, resume: Callable[[], None]) -> None:
     """Renew the copy `name`, which stands still until `resume`, of a machine that waits for it: it finds all there when it runs."""
     with session.worker(name) as worker:
-        worker.give("renew", _program(session, lab, name), timeout_s=session.deadline(ANSWER_S))
+        number = worker.give("renew", _program(session, lab, name), timeout_s=session.deadline(ANSWER_S))
         resume()
-        _need(name, worker.answer(timeout_s=session.deadline(RENEW_S)))
-
-
-def renew(session: Session, lab: Lab, name: str) -> None:
-    """Renew the copy `name`, which runs, of a machine in which nobody waits: a point of labctl 0.1's first format."""
-    agent = session.agent(name)
-    agent.wait_until_up(session.deadline(ANSWER_S), every_s=0.02)
-    _need(name, agent.run(ARGV, stdin=_program(session, lab, name), timeout_s=session.deadline(RENEW_S)))
+        _need(name, worker.answer(number, timeout_s=session.deadline(RENEW_S)))
 
 
 def _program(session: Session, lab: Lab, name: str) -> bytes:

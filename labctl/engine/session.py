@@ -17,9 +17,9 @@ from typing import Any
 
 from labctl.engine.instances import InstanceRecord
 from labctl.engine.waiting import wait_until
-from labctl.errors import HostError, HypervisorError, LabError, NoRoom, StepError, TimedOut, UsageError
+from labctl.errors import AgentError, HostError, HypervisorError, LabError, NoRoom, StepError, TimedOut, UsageError
 from labctl.guest.agent import Agent, AgentChannel
-from labctl.guest.worker import SERVE, STARTED_S, Worker
+from labctl.guest.worker import SERVE, STARTED_S, Worker, new_number
 from labctl.host.domain_xml import worker_socket
 from labctl.host.guest_port import open_port
 from labctl.host.hypervisor import Hypervisor, NoAnswer, open_hypervisor
@@ -116,8 +116,15 @@ class Session:
     def start_worker(self, node: str) -> Iterator[Worker]:
         """The same in a machine in which none waits yet: its agent starts it. It stays until it is told to end."""
         with self.worker(node) as worker:
-            self.agent(node).start(SERVE)
-            worker.answer(timeout_s=self.deadline(STARTED_S))
+            greeting, agent = new_number(), self.agent(node)
+            pid = agent.start((*SERVE, greeting))
+            try:
+                worker.answer(greeting, timeout_s=self.deadline(STARTED_S))
+            except StepError as silent:
+                with contextlib.suppress(AgentError, TimedOut):
+                    said = agent.finish(pid, "labctl's program", timeout_s=1).stderr.decode(errors="replace").strip()
+                    silent.why = said[-300:] or silent.why
+                raise
             yield worker
 
     def deadline(self, seconds: float) -> float:

@@ -46,24 +46,26 @@ class Way(StrEnum):
     COLD = "cold"
 
 
-def start_lab(session: Session, lab: Lab, layers: "Layers", plan: Plan, way: Way, report: Reporter, *, fresh: bool = False) -> None:
-    """Carry out the plan's steps on nodes until the lab is ready. A lab that is new here is saved, and runs on from what was saved."""
+def start_lab(
+    session: Session, lab: Lab, layers: "Layers", plan: Plan, way: Way, report: Reporter, *, fresh: bool = False, resumed: bool = False
+) -> None:
+    """Carry out the plan's steps on nodes until the lab is ready. A lab that is new here is saved, and runs on from what was saved.
+
+    `resumed`: another `up` began and was broken off.
+    """
     new = bool(plan.of(StartInstance)) and len(plan.of(MakeNode)) == len(lab.nodes)
     digest = checkpoint_digest(lab, layers, session.record.accelerator)
     saving = new and way is Way.CHECKPOINT and not any(node.uplink for node in lab.nodes)
     if saving and not fresh and _start_known(session, lab, layers, digest, report):
         return
-    try:
-        _start_nodes(session, lab, layers, plan, way, to_be_saved=saving, report=report)
-        wait_until_ready(session, lab, report)
-        saved = _try_to_save(session, digest, report) if saving and _all_can_be_saved(session) and _ram_files_work(session) else None
-    except BaseException:
-        _call_off_saving(session, lab, saving)
-        raise
+    _start_nodes(session, lab, layers, plan, way, to_be_saved=saving, report=report)
+    wait_until_ready(session, lab, report)
+    saved = _try_to_save(session, digest, report) if saving and _all_can_be_saved(session) and _ram_files_work(session) else None
     if saved is not None:
         start_from(session, saved, lab, layers, [node.name for node in lab.nodes], report)
-    else:
-        _call_off_saving(session, lab, saving)
+    elif saving or resumed:  # machines that were to be saved
+        with workers() as pool:
+            list(pool.map(lambda node: call_off_renewal(session, node.name), lab.nodes))
     _remember(session, str(checkpoint_store().find(digest) or ""))  # what `reset` goes back to: this lab in this variant, or nothing
 
 
@@ -85,12 +87,6 @@ def _start_known(session: Session, lab: Lab, layers: "Layers", digest: str, repo
     session.record = replace(session.record, nodes=listed)
     _remember(session, str(place))
     return True
-
-
-def _call_off_saving(session: Session, lab: Lab, saving: bool) -> None:
-    """Nobody waits any more in machines that were to be saved."""
-    for node in lab.nodes if saving else ():
-        call_off_renewal(session, node.name)
 
 
 def _try_to_save(session: Session, digest: str, report: Reporter) -> Path | None:

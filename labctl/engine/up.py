@@ -123,7 +123,8 @@ def up(lab: Lab, *, instance: str | None, options: UpOptions, report: Reporter) 
         session = stack.enter_context(open_session(record))
         _prepare_nodes(session, lab, layers, plan, fitter, report)
         with using_saved(f"bring up {name}"):
-            start_lab(session, lab, layers, plan, options.start, report, fresh=options.fresh)
+            resumed = known is not None and known.alive and not known.ready
+            start_lab(session, lab, layers, plan, options.start, report, fresh=options.fresh, resumed=resumed)
         trim(allowed)
         session.record = replace(brought_over(session.record, lab), ready=True, settings={}, impairments={})
         write_record(session.record)

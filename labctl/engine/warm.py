@@ -56,13 +56,13 @@ def warm_store() -> SavedStore:
     return SavedStore(cache_directory() / "warm")
 
 
-def key_of(layer: "LayerFiles", memory_mib: int, cpus: int, accelerator: str) -> MachineKey:
-    return machine_key(layer.digest, memory_mib, cpus, accelerator, TEMPLATES, PROGRAM[-1])
+def key_of(layer: "LayerFiles", memory_mib: int, cpus: int, accelerator: str, waits: str = PROGRAM[-1]) -> MachineKey:
+    return machine_key(layer.digest, memory_mib, cpus, accelerator, TEMPLATES, waits)
 
 
-def machine_keys(lab: Lab, layers: "Mapping[str, LayerFiles]", accelerator: str) -> dict[str, str]:
-    """Node → digest of its machine's key: what a saved one must match."""
-    return {node.name: key_of(layers[node.name], node.memory_mib, node.cpus, accelerator).digest for node in lab.nodes}
+def machine_keys(lab: Lab, layers: "Mapping[str, LayerFiles]", accelerator: str, waits: str = PROGRAM[-1]) -> dict[str, str]:
+    """Node → digest of its machine's key: what a saved one must match. `waits`: what waits in it, this labctl's very program."""
+    return {node.name: key_of(layers[node.name], node.memory_mib, node.cpus, accelerator, waits).digest for node in lab.nodes}
 
 
 def warm_image(
@@ -161,9 +161,9 @@ def start_clone(
     for port in node.ports:  # while it stands still: it finds all of them at once
         session.hypervisor.attach(node.name, nic_at(session.record, f"{node.name}:{port.name}"))
     worker, limit = stack.enter_context(session.worker(node.name)), session.deadline(ANSWER_S)
-    worker.give("step", render_bundle("management", (), _management_script(node), first=False), timeout_s=limit)
+    number = worker.give("step", render_bundle("management", (), _management_script(node), first=False), timeout_s=limit)
     session.hypervisor.resume(node.name)
-    done = worker.answer(timeout_s=limit)
+    done = worker.answer(number, timeout_s=limit)
     if done.status != 0:
         raise StepError(f"{node.name}: its management NIC does not take its address", why=done.text.strip())
     return node, worker

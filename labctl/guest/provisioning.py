@@ -88,7 +88,7 @@ def render_for_worker(step: Step, timeout_s: float) -> bytes:
     """The same step as `guest/worker` takes it; `timeout_s` is how long the caller will really wait."""
     if step.program == ARGV:
         return step.stdin
-    return render_bundle(step.name, (), f"TIMEOUT_S={timeout_s:g}\n{step.stdin.decode()}", first=False)
+    return render_bundle(step.name, (), f"set +eu\nTIMEOUT_S={timeout_s:g}\n{step.stdin.decode()}", first=False)
 
 
 def _guest_file(file: RenderedFile) -> GuestFile:

@@ -6,12 +6,10 @@ in docs/security.md.
 """
 
 from labctl.guest.identity import Identity
-from labctl.guest.worker import PROGRAM
 
 RENEW_S = 30.0
 SEED_BYTES = 64
 ROLE = "role"  # stands in a path's place: what follows is the role's own script
-ARGV = (*PROGRAM, "renew")  # reads its standard input
 
 
 def render_renewal(identity: Identity, *, now: float, seed: bytes, role: str) -> bytes:

@@ -1,11 +1,12 @@
-# What labctl does in a node: steps of provisioning, and the renewal of a copy. Either one piece of work, from standard input:
-#   perl -e PROGRAM step | renew
+# What labctl does in a node: steps of provisioning, and the renewal of a copy. Either one step, from standard input:
+#   perl -e PROGRAM step
 # or all that comes at a virtio-serial port, where this program waits for it in machines that are to be copied, and answers there:
-#   perl -e PROGRAM serve PORT
+#   perl -e PROGRAM serve PORT GREETING
 # What the pieces and answers look like: guest/bundle.py, guest/renewal.py, guest/worker.py. Numbers of system calls are x86_64's.
 use strict;
-my ($what, $port) = @ARGV;
+my ($what, $port, $greeting) = @ARGV;
 my ($line, $journal); # the port; the end of the FIFO that journald reads
+my $plugging = "/run/labctl-plugging"; # goes when all NICs are there (90-copies.rules)
 umask 022;
 chdir "/" or die "/: $!\n";
 
@@ -90,14 +91,10 @@ sub journals { # process ids of journald
 # journald's directory is named after the machine-id, which it reads once, late in its start; so it has to start anew in each copy, and that
 # start is most of a copy's work. Here it is begun before the machine is saved: journald is ended, systemd starts it again, and it finds a
 # FIFO (mounted for that moment) in the place of the machine-id. In a copy it reads the new one from there and goes on.
-sub end { # the machine runs on as it is
-  unlink "/run/labctl-plugging"; # all NICs are there (90-copies.rules)
-  if ($journal) { syswrite($journal, content("/etc/machine-id")); close $journal; }
-  return 0;
-}
 sub hold { # sets the other end of that FIFO; not if journald does not come
   my ($fifo, $id, $none, $to) = ("/run/labctl-machine-id", "/etc/machine-id", "");
-  end();
+  end() if $journal;
+  unlink $plugging;
   my @ended = journals() or return 0;
   unlink $fifo;
   syscall(133, $fifo, 0010444, 0) == 0 or return 0; # mknod(2)
@@ -124,9 +121,20 @@ sub hold { # sets the other end of that FIFO; not if journald does not come
   }
   return 0;
 }
+sub let_go { # journald, which is held, with this machine-id; false if it is not there any more
+  my ($id) = @_;
+  local $SIG{PIPE} = "IGNORE";
+  my $written = $journal && syswrite($journal, $id);
+  undef $journal;
+  return $written;
+}
+sub end { # the machine runs on as it is
+  unlink $plugging;
+  let_go(content("/etc/machine-id")) or kill("KILL", journals()) if $journal;
+  return 0;
+}
 sub renew {
   my ($all) = @_;
-  my @journals = $journal ? () : journals();
   $all =~ /\G(\d+) (\d+) (\w+)\n/gc or die "no clock and seed\n";
   my ($now, $seed) = (pack("qq", $1, $2), pack("H*", $3));
   syscall(227, 0, $now) == 0 or die "clock_settime: $!\n";
@@ -147,9 +155,8 @@ sub renew {
       next;
     }
     put($path, oct $mode, $text);
-    if ($journal && $path =~ m{/machine-id$}) { syswrite($journal, $text); close $journal; }
+    let_go($text) or kill("KILL", journals()) if $path =~ m{/machine-id$}; # systemd starts it again at once
   }
-  if (!$journal) { kill("KILL", @journals) == @journals or kill("KILL", journals()); } # systemd starts it again at once
   if (-e "/run/sshd.pid") { system("systemctl", "try-restart", "ssh.service") == 0 or die "sshd does not restart\n"; }
   return 0;
 }
@@ -157,35 +164,46 @@ sub renew {
 # --- waiting at a port ---
 
 sub nap { select undef, undef, undef, $_[0]; }
-sub receive { # a line with the kind of work and the length of what follows, and that; reading ends at once while nobody is at the other end
-  my ($text, $kind, $length) = ("");
+sub receive { # a line with kind and number of the work and the length of what follows, and that; reading ends at once while nobody is there
+  my ($text, $kind, $number, $length) = ("");
   until (defined $length && length $text >= $length) {
     sysread($line, $text, 65536, length $text) or nap(0.05);
-    ($kind, $length) = ($1, $2) if !defined $length && $text =~ s/^(\w+) (\d+)\n//;
+    ($kind, $number, $length) = ($1, $2, $3) if !defined $length && $text =~ s/^(\w+) (\w+) (\d+)\n//;
   }
-  return ($kind, $text);
+  return ($kind, $number, $text);
 }
-sub answer {
-  my ($status, $said) = @_;
-  my ($all, $at) = ("$status " . length($said) . "\n$said", 0);
+sub answer { # writing would wait until somebody is at the other end: whoever asked may have given up
+  my ($number, $status, $said) = @_;
+  my ($all, $at) = ("\n$number $status " . length($said) . "\n$said", 0); # an answer that was broken off may come before
   while ($at < length $all) {
-    my $written = syswrite($line, $all, 4096, $at) or nap(0.05);
-    $at += $written // 0;
+    vec(my $bits = "", fileno $line, 1) = 1;
+    select(undef, $bits, undef, 10) > 0 or return;
+    $at += syswrite($line, $all, 4096, $at) // return;
   }
+}
+sub replace { # another one that has the port: what it works at was given up
+  my ($mine) = @_;
+  my $pid = eval { content($mine) } or return;
+  (eval { content("/proc/$pid/cmdline") } // "") =~ /\0\Q$port\E\0/ or return;
+  kill("-KILL", $pid); # and its script
+  kill("KILL", journals()); # it may have been held
 }
 sub serve {
   my %work = (step => \&step, hold => \&hold, renew => \&renew, end => \&end);
   my ($file, $limit, $mine) = ("/run/labctl-said", 65536, "/run/labctl-worker");
-  until (open($line, "+<", $port)) {
-    $! == 16 && -e $mine or die "$port: $!\n"; # EBUSY: another has it, whose work was given up
-    kill("KILL", content($mine));
+  setpgrp(0, 0);
+  for (1 .. 200) {
+    open($line, "+<", $port) and last;
+    $! == 16 || $! == 2 or last; # EBUSY; ENOENT: udev has not come to it yet
+    replace($mine) if $! == 16;
     nap(0.05);
   }
+  defined fileno $line or die "$port: $!\n";
   put($mine, 0600, $$);
-  answer(0, "");
+  answer($greeting, 0, "");
   my $kind = "";
   while ($kind !~ /^(renew|end)$/) {
-    ($kind, my $all) = receive();
+    ($kind, my $number, my $all) = receive();
     open(my $said, "+>", $file) or die "$file: $!\n";
     unlink $file;
     open($_, ">&", $said) or die "$file: $!\n" for *STDOUT, *STDERR;
@@ -194,11 +212,10 @@ sub serve {
     my $long = (-s $said) // 0;
     seek($said, $long > $limit ? $long - $limit : 0, 0);
     local $/;
-    answer($status, scalar(<$said>) // "");
+    answer($number, $status, scalar(<$said>) // "");
   }
   unlink $mine;
 }
 
 if ($what eq "serve") { serve(); exit 0; }
-my $all = do { local $/; <STDIN> };
-exit($what eq "step" ? step($all) : renew($all));
+exit step(do { local $/; <STDIN> });

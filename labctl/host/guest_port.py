@@ -14,6 +14,7 @@ from pathlib import Path
 from labctl.errors import StepError, TimedOut
 
 LONGEST_LINE = 4096
+CONNECT_S = 10.0
 
 
 class GuestPort:
@@ -51,13 +52,15 @@ class GuestPort:
         return said
 
     def _receive(self, deadline: float, timeout_s: float) -> bytes:
-        self._connection.settimeout(max(0.01, deadline - time.monotonic()))
+        left = deadline - time.monotonic()
         try:
+            if left <= 0:
+                raise TimeoutError
+            self._connection.settimeout(left)
             received = self._connection.recv(4096)
         except TimeoutError as late:
-            raise TimedOut(
-                f"{self._node} said nothing on its port within {timeout_s:g} s", hint=f"labctl console {self._node} shows its screen"
-            ) from late
+            what = f"{self._node} did not answer on its port within {max(timeout_s, 0):.3g} s"
+            raise TimedOut(what, hint=f"labctl console {self._node} shows its screen") from late
         except OSError as broken:
             raise StepError(f"the port of {self._node} is broken", why=f"{broken}") from broken
         if not received:
@@ -76,7 +79,9 @@ def open_port(place: Path, node: str) -> Iterator[GuestPort]:
             directory = os.open(place.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
             stack.callback(os.close, directory)
             connection = stack.enter_context(socket.socket(socket.AF_UNIX))
+            connection.settimeout(CONNECT_S)
             connection.connect(f"/proc/self/fd/{directory}/{place.name}")
         except OSError as refused:
-            raise StepError(f"the port of {node} cannot be reached", why=f"{refused}") from refused
+            hint = "a lab that an earlier labctl started: labctl down, then up"
+            raise StepError(f"the port of {node} cannot be reached", why=f"{refused}", hint=hint) from refused
         yield GuestPort(connection, node)

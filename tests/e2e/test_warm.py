@@ -86,7 +86,11 @@ def test_two_instances_from_one_checkpoint_share_no_secret(copies: Labctl) -> No
 def test_a_point_brings_disks_memory_cables_and_settings_back(copies: Labctl) -> None:
     copies("exec", "pc1", "--instance", "copies", "--", "sh", "-c", "echo before > /root/note; sync; echo running > /run/note")
     copies("link", "cut", "pc2:eth1")
-    copies("checkpoint", "save", "before")
+    copies("checkpoint", "save", "unused")
+    copies("checkpoint", "save", "before")  # nothing of the first is in the way of the second
+    copies("checkpoint", "rm", "unused")
+    copies("exec", "all", "--", "sh", "-c", "! pgrep -f '[l]abctl.worker'")
+    copies("exec", "all", "--", "sh", "-c", "journalctl --sync && test -d /run/log/journal/$(cat /etc/machine-id)")
     assert copies.text("exec", "pc1", "--", "cat", "/run/note").strip() == "running", "the lab runs on"
     copies("exec", "pc1", "--", "sh", "-c", "echo after > /root/note; rm /run/note; sync")
     copies("link", "restore", "pc2:eth1")

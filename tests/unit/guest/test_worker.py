@@ -1,10 +1,7 @@
-"""The program that waits at a port: real perl at a terminal that stands in for the port; and what a guest may answer."""
+"""The program that waits at a port: what it does, one piece of work after the other; and what a guest may answer."""
 
-import os
-import subprocess
-import tty
-from collections.abc import Iterator
-from contextlib import contextmanager
+import io
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,58 +9,13 @@ import pytest
 from labctl.errors import StepError
 from labctl.guest.agent import Completed
 from labctl.guest.bundle import GuestFile, render_bundle
-from labctl.guest.worker import PROGRAM, Worker
-from tests.unit.guest.test_renewal import harmless, rendered
+from labctl.guest.provisioning import SHELL, Step, render_for_worker
+from labctl.guest.worker import MOST_DROPPED, Worker
+from tests.unit.guest.test_renewal import place as place
+from tests.unit.guest.test_renewal import rendered
+from tests.unit.guest.waiting import waiting
 
-HELLO = (0, b"")
-
-
-class Terminal:
-    """A port as the worker's other end sees it."""
-
-    def __init__(self, end: int) -> None:
-        self._end = end
-        self._lines = os.fdopen(os.dup(end), "rb")
-
-    def send(self, data: bytes, *, timeout_s: float) -> None:
-        for start in range(0, len(data), 100):  # in pieces, as it may come
-            os.write(self._end, data[start : start + 100])
-
-    def read_line(self, *, timeout_s: float) -> bytes:
-        return self._lines.readline().rstrip(b"\n")
-
-    def read(self, length: int, *, timeout_s: float) -> bytes:
-        return self._lines.read(length)
-
-    def close(self) -> None:
-        self._lines.close()
-
-
-@contextmanager
-def waiting(place: Path) -> "Iterator[tuple[Worker, subprocess.Popen[bytes]]]":
-    """A worker that waits, with what would change this machine taken out, its steps below `place`."""
-    end, guest = os.openpty()
-    tty.setraw(guest)
-    program = harmless().replace('"/run/step.$$"', f'"{place}/step.$$"')
-    process = subprocess.Popen((*PROGRAM[:2], program, "serve", os.ttyname(guest)), cwd=place)
-    terminal = Terminal(end)
-    try:
-        worker = Worker(terminal, "pc1")
-        assert worker.answer(timeout_s=10) == Completed(*HELLO, b"")
-        yield worker, process
-    finally:
-        process.kill()
-        process.wait(timeout=10)
-        terminal.close()
-        os.close(end)
-        os.close(guest)
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Path:
-    for directory in (".ssh", "ssh"):
-        (tmp_path / directory).mkdir()
-    return tmp_path
+WELL = Completed(0, b"", b"")
 
 
 def test_it_does_one_step_after_the_other_and_says_how_each_ended(place: Path) -> None:
@@ -90,22 +42,28 @@ def test_nonsense_is_answered_and_the_next_piece_of_work_is_done(place: Path) ->
     with waiting(place) as (worker, _):
         refused = worker.do("step", b"dance 0 0 -\n", timeout_s=10)
         assert (refused.status, refused.stdout) == (255, b"dance: what is that?\n")
-        assert worker.do("step", render_bundle("x", (), "true", first=False), timeout_s=10) == Completed(*HELLO, b"")
+        assert worker.do("step", render_bundle("x", (), "true", first=False), timeout_s=10) == WELL
+
+
+def test_what_somebody_who_gave_up_was_told_is_nobody_elses_answer(place: Path) -> None:
+    with waiting(place) as (worker, _):
+        worker.give("step", render_bundle("x", (), "echo the first; exit 3", first=False), timeout_s=10)
+        done = worker.do("step", render_bundle("x", (), "echo the second", first=False), timeout_s=10)
+        assert (done.status, done.stdout) == (0, b"the second\n")
+
+
+def test_a_role_is_ready_as_the_agent_would_find_it(place: Path) -> None:
+    script = b"false\necho ready with $nothing\n"  # neither is an error to a plain sh -s
+    with waiting(place) as (worker, _):
+        done = worker.do("step", render_for_worker(Step("ready", script, 10, SHELL), 10), timeout_s=10)
+        assert (done.status, done.stdout) == (0, b"ready with\n")
 
 
 def test_after_a_renewal_nobody_waits_any_more(place: Path) -> None:
     with waiting(place) as (worker, process):
-        assert worker.do("hold", timeout_s=10) == Completed(*HELLO, b"")
-        assert worker.do("renew", rendered(place, "echo own > own"), timeout_s=10) == Completed(*HELLO, b"")
+        assert worker.do("renew", rendered(place), timeout_s=10) == WELL
         assert process.wait(timeout=10) == 0
-    assert (place / "machine-id").read_text() == "0" * 32 + "\n"
-    assert (place / "own").read_text() == "own\n"
-
-
-def test_a_renewal_that_fails_says_why(place: Path) -> None:
-    with waiting(place) as (worker, _):
-        done = worker.do("renew", rendered(place, "echo no room for it; exit 3"), timeout_s=10)
-        assert (done.status, done.stdout) == (255, b"no room for it\nthe role's own renewal failed\n")
+    assert not (place / "pid").exists()
 
 
 def test_one_that_is_not_needed_ends(place: Path) -> None:
@@ -115,22 +73,31 @@ def test_one_that_is_not_needed_ends(place: Path) -> None:
 
 
 class Said:
-    """A port at which a guest says whatever it likes."""
+    """A port at which a guest says what `answers` makes of the number of what it was given."""
 
-    def __init__(self, line: bytes) -> None:
-        self._line = line
+    def __init__(self, answers: Callable[[bytes], bytes]) -> None:
+        self._answers = answers
+        self._said = io.BytesIO()
 
     def send(self, data: bytes, *, timeout_s: float) -> None:
-        pass
+        self._said = io.BytesIO(self._answers(data.split()[1]))
 
     def read_line(self, *, timeout_s: float) -> bytes:
-        return self._line
+        return self._said.readline().rstrip(b"\n")
 
     def read(self, length: int, *, timeout_s: float) -> bytes:
-        return b"x" * length
+        return self._said.read(length)
 
 
-@pytest.mark.parametrize("line", [b"", b"0", b"0 ", b"0 999999999", b"-1 0", b"1000 0", b"0 0 0", b"zero 0", "０ ０".encode(), b"0 0\r"])
-def test_a_guest_that_answers_nonsense_is_not_believed(line: bytes) -> None:
+def test_the_rest_of_an_answer_that_was_broken_off_is_passed_over() -> None:
+    port = Said(lambda number: b"f an answer\n0 0\n... with no end\n0f0f 3 4\n5 0\n\n" + number + b" 7 3\nso!")
+    assert Worker(port, "pc1").do("step", timeout_s=1) == Completed(7, b"so!", b"")
+
+
+WRONG = ("", "0", "%s", "%s 0", "%s 0 ", "%s 0 999999999", "%s -1 0", "%s 1000 0", "%s 0 0 0", "%s zero 0", "%s ０ ０", "%s 0 0\r")
+
+
+@pytest.mark.parametrize("line", WRONG)
+def test_a_guest_that_answers_nonsense_is_not_believed(line: str) -> None:
     with pytest.raises(StepError, match="nonsense"):
-        Worker(Said(line), "pc1").do("step", timeout_s=1)
+        Worker(Said(lambda number: (line.replace("%s", number.decode()).encode() + b"\n") * MOST_DROPPED), "pc1").do("step", timeout_s=1)
