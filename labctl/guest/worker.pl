@@ -5,7 +5,7 @@
 # What the pieces and answers look like: guest/bundle.py, guest/renewal.py, guest/worker.py. Numbers of system calls are x86_64's.
 use strict;
 my ($what, $port, $greeting) = @ARGV;
-my ($line, $journal); # the port; the end of the FIFO that journald reads
+my ($line, $journal, $received) = (undef, undef, ""); # the port; the end of the FIFO that journald reads; what came and is not done yet
 my $plugging = "/run/labctl-plugging"; # goes when all NICs are there (90-copies.rules)
 umask 022;
 chdir "/" or die "/: $!\n";
@@ -165,12 +165,12 @@ sub renew {
 
 sub nap { select undef, undef, undef, $_[0]; }
 sub receive { # a line with kind and number of the work and the length of what follows, and that; reading ends at once while nobody is there
-  my ($text, $kind, $number, $length) = ("");
-  until (defined $length && length $text >= $length) {
-    sysread($line, $text, 65536, length $text) or nap(0.05);
-    ($kind, $number, $length) = ($1, $2, $3) if !defined $length && $text =~ s/^(\w+) (\w+) (\d+)\n//;
+  my ($kind, $number, $length);
+  while (1) {
+    ($kind, $number, $length) = ($1, $2, $3) if !defined $length && $received =~ s/^(\w+) (\w+) (\d+)\n//;
+    return ($kind, $number, substr($received, 0, $length, "")) if defined $length && length $received >= $length;
+    sysread($line, $received, 65536, length $received) or nap(0.05);
   }
-  return ($kind, $number, $text);
 }
 sub answer { # writing would wait until somebody is at the other end: whoever asked may have given up
   my ($number, $status, $said) = @_;

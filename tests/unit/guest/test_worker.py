@@ -1,6 +1,8 @@
 """The program that waits at a port: what it does, one piece of work after the other; and what a guest may answer."""
 
 import io
+import signal
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -45,9 +47,12 @@ def test_nonsense_is_answered_and_the_next_piece_of_work_is_done(place: Path) ->
         assert worker.do("step", render_bundle("x", (), "true", first=False), timeout_s=10) == WELL
 
 
-def test_what_somebody_who_gave_up_was_told_is_nobody_elses_answer(place: Path) -> None:
-    with waiting(place) as (worker, _):
+@pytest.mark.parametrize("piece", [1, 100, 4096])
+def test_what_somebody_who_gave_up_was_told_is_nobody_elses_answer(piece: int, place: Path) -> None:
+    with waiting(place, piece) as (worker, process):
+        process.send_signal(signal.SIGSTOP)  # both pieces of work are there when it looks
         worker.give("step", render_bundle("x", (), "echo the first; exit 3", first=False), timeout_s=10)
+        threading.Timer(0.3, process.send_signal, (signal.SIGCONT,)).start()
         done = worker.do("step", render_bundle("x", (), "echo the second", first=False), timeout_s=10)
         assert (done.status, done.stdout) == (0, b"the second\n")
 

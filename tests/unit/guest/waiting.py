@@ -37,13 +37,14 @@ def harmless() -> str:
 class Terminal:
     """A port as the worker's other end sees it."""
 
-    def __init__(self, end: int) -> None:
+    def __init__(self, end: int, piece: int) -> None:
         self._end = end
+        self.piece = piece  # bytes that come at a time
         self._lines = os.fdopen(os.dup(end), "rb")
 
     def send(self, data: bytes, *, timeout_s: float) -> None:
-        for start in range(0, len(data), 100):  # in pieces, as it may come
-            os.write(self._end, data[start : start + 100])
+        for start in range(0, len(data), self.piece):
+            os.write(self._end, data[start : start + self.piece])
 
     def read_line(self, *, timeout_s: float) -> bytes:
         return self._lines.readline().rstrip(b"\n")
@@ -56,12 +57,12 @@ class Terminal:
 
 
 @contextmanager
-def waiting(place: Path) -> "Iterator[tuple[Worker, subprocess.Popen[bytes]]]":
+def waiting(place: Path, piece: int = 100) -> "Iterator[tuple[Worker, subprocess.Popen[bytes]]]":
     """A worker that waits in `place`, and its process."""
     end, guest = os.openpty()
     tty.setraw(guest)
     process = subprocess.Popen((*PROGRAM[:2], harmless(), "serve", os.ttyname(guest), GREETING), cwd=place)
-    terminal = Terminal(end)
+    terminal = Terminal(end, piece)
     try:
         worker = Worker(terminal, "pc1")
         assert worker.answer(GREETING, timeout_s=10) == Completed(0, b"", b"")
