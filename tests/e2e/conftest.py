@@ -20,6 +20,10 @@ INSTALLED = Path(sys.executable).with_name("labctl")  # the wheel, where make te
 COMMAND = (str(INSTALLED),) if INSTALLED.exists() else (sys.executable, "-m", "labctl.cli")
 
 
+# In a node: labctl's program has ended there. Its answer comes first, so it may be a moment before.
+NOBODY_WAITS = "for try in $(seq 100); do pgrep -f '[l]abctl.worker' >/dev/null || exit 0; sleep 0.1; done; exit 1"
+
+
 @dataclass
 class Labctl:
     """The command, with a state directory of its own."""

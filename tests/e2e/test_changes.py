@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import Labctl
+from tests.e2e.conftest import NOBODY_WAITS, Labctl
 from tests.e2e.host_view import processes_of
 
 pytestmark = pytest.mark.e2e
@@ -80,7 +80,7 @@ def test_a_role_that_fails_names_node_step_status_and_last_words_and_leaves_the_
     (role / "apply.sh").write_text("true\n")
     labctl("up", lab)
     assert labctl.json("status")[0]["state"] == "running"
-    labctl("exec", "pc1", "--", "pgrep", "-f", "[l]abctl.worker", status=1)  # nobody waits for more work there
+    labctl("exec", "pc1", "--", "sh", "-c", NOBODY_WAITS)
 
 
 def test_a_nodes_own_files_and_commands_become_an_image_layer(labctl: Labctl, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import Labctl, new_labctl
+from tests.e2e.conftest import NOBODY_WAITS, Labctl, new_labctl
 
 pytestmark = pytest.mark.e2e
 HOSTS = 9
@@ -89,7 +89,7 @@ def test_a_point_brings_disks_memory_cables_and_settings_back(copies: Labctl) ->
     copies("checkpoint", "save", "unused")
     copies("checkpoint", "save", "before")  # nothing of the first is in the way of the second
     copies("checkpoint", "rm", "unused")
-    copies("exec", "all", "--", "sh", "-c", "! pgrep -f '[l]abctl.worker'")
+    copies("exec", "all", "--", "sh", "-c", NOBODY_WAITS)
     copies("exec", "all", "--", "sh", "-c", "journalctl --sync && test -d /run/log/journal/$(cat /etc/machine-id)")
     assert copies.text("exec", "pc1", "--", "cat", "/run/note").strip() == "running", "the lab runs on"
     copies("exec", "pc1", "--", "sh", "-c", "echo after > /root/note; rm /run/note; sync")
