@@ -46,7 +46,10 @@ def checkpoint_ls(reader: Reader, json: JsonOption = False) -> None:
 
 @verb("checkpoint save", RUN, "labctl checkpoint save before-the-change", group=checkpoint)
 def checkpoint_save(reader: Reader, name: PointArgument, instance: InstanceOption = None) -> None:
-    """Save all nodes of a running lab, their disks, memory and cables, at one instant; the lab runs on."""
+    """Save all nodes of a running lab, their disks, memory and cables, at one instant; the lab runs on.
+
+    Each node's journald is started anew for it; what is logged meanwhile waits and is not lost.
+    """
     from labctl.engine import at_work
     from labctl.engine.instances import find_instance
 
