@@ -1,6 +1,5 @@
 """`labctl`: every verb, gathered. Importing the families declares their verbs; what they need is imported when one runs."""
 
-import contextlib
 import os
 import signal
 import sys
@@ -9,6 +8,7 @@ from types import FrameType
 
 from labctl.cli import checkpoints, compare, desk, images, inside, labs, lesson, lifecycle, machine, prove, scenario, tinkering, wires
 from labctl.cli.app import app
+from labctl.cli.entry import INTERRUPTED_BY
 from labctl.cli.failures import Terminated
 
 FAMILIES = (labs, lifecycle, checkpoints, inside, wires, tinkering, lesson, desk, scenario, compare, prove, machine, images)
@@ -23,11 +23,17 @@ def main() -> None:
     try:
         app(prog_name="labctl")
     except SystemExit as end:
-        for stream in (sys.stdout, sys.stderr):
-            with contextlib.suppress(OSError, ValueError):
-                stream.flush()
+        code = 0 if end.code is None else end.code
+        try:
+            sys.stdout.flush()
+            sys.stderr.flush()
+        except (OSError, ValueError):
+            if isinstance(code, int) and code <= INTERRUPTED_BY:
+                raise end from None  # Python's own end tells what could not be written, and is no success
+        if isinstance(code, str):
+            raise
         # Nobody waits for Python to take itself apart (0.05 s), nor, after an interruption, for threads that still wait for a machine.
-        os._exit(end.code if isinstance(end.code, int) else 0)
+        os._exit(code)
 
 
 def end_in_order(number: int, _: FrameType | None) -> None:

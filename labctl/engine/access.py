@@ -77,8 +77,10 @@ def _control_path(record: InstanceRecord, node: str) -> str:
 
     Each start of the machine makes its console anew: a connection to what it was before a reset is not taken for one to what it is now.
     """
-    console = record.run_directory / f"console-{node}"
-    started = console.lstat().st_mtime_ns if console.exists() else 0
+    try:
+        started = (record.run_directory / f"console-{node}").stat().st_mtime_ns
+    except OSError:  # it is off, and ssh will say so
+        started = 0
     name = f"ssh-{record.first_pid}-{started:x}-{record.node(node).index}"
     return str(runtime_directory() / name).replace("%", "%%")
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from labctl.engine.events import Reporter, step
 from labctl.engine.instances import NodeRecord, write_record
@@ -33,7 +33,6 @@ from labctl.lab.topology import Lab
 if TYPE_CHECKING:
     from labctl.host.images import LayerFiles
 
-T = TypeVar("T")
 STATE_MIB = 4  # of a machine's devices, on disk: 0.7 in design §4
 FORMAT = 4
 STOPS_AT_ONCE = 8
@@ -54,13 +53,9 @@ def checkpoint_digest(lab: Lab, layers: "Mapping[str, LayerFiles]", accelerator:
 
 def chains_of(place: Path) -> Mapping[str, tuple[str, ...]]:
     """Node → the files that its machine lies on, top first, of a checkpoint or a point. `StepError` if that cannot be read."""
-    return _part_of(place, "chains", dict[str, tuple[str, ...]], None)
-
-
-def _part_of(place: Path, part: str, shape: type[T], default: object) -> T:
     try:
         data = read(place / "about.json")
-        return built(shape, data.get(part, default) if isinstance(data, dict) else None, part)
+        return built(dict[str, tuple[str, ...]], data.get("chains") if isinstance(data, dict) else None, "chains")
     except (OSError, Unfit) as unreadable:
         raise StepError(
             f"the description of {place.name[:16]} cannot be read", why=str(unreadable)[:300], hint=f"rm -r {place}"
@@ -89,9 +84,7 @@ def save_lab(session: Session, digest: str, report: Reporter) -> Path:
                 session.hypervisor.pause(name)
             list(pool.map(lambda name: _save_state(session, name, place), names))
         except BaseException:
-            for name in paused:
-                session.hypervisor.resume(name)
-            list(pool.map(lambda name: call_off_renewal(session, name), names))
+            run_on(session, pool, paused, names)
             raise
         with ThreadPoolExecutor(STOPS_AT_ONCE) as many:  # nearly all of it is waiting
             list(many.map(lambda name: _take_files(session, name, place), names))
@@ -99,6 +92,22 @@ def save_lab(session: Session, digest: str, report: Reporter) -> Path:
         about = {"kind": "checkpoint", "lab": session.record.lab, "chains": chains}
         (place / "about.json").write_text(json.dumps(about, indent=1))
         return store.keep(place, digest)
+
+
+def run_on(session: Session, pool: ThreadPoolExecutor, paused: Sequence[str], names: Sequence[str]) -> None:
+    """All that stand still run on, and nobody waits in any of `names`; a machine that does not is told once the others do.
+
+    `pool` is that of the preparations: those of them that were begun end first.
+    """
+    failures: list[StepError] = []
+    for name in paused:
+        try:
+            session.hypervisor.resume(name)
+        except StepError as failed:
+            failures.append(failed)
+    list(pool.map(lambda name: call_off_renewal(session, name), names))
+    if failures:
+        raise failures[0]
 
 
 def _need_room_to_save(session: Session, place: Path) -> None:

@@ -16,12 +16,12 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from labctl.engine.checkpoints import STOPS_AT_ONCE, start_from, starts_at_once
+from labctl.engine.checkpoints import STOPS_AT_ONCE, run_on, start_from, starts_at_once
 from labctl.engine.events import Reporter, step
 from labctl.engine.instances import NAME, InstanceRecord, NodeRecord, list_instances, now, write_record
 from labctl.engine.links import plug
 from labctl.engine.nodes import domain_spec, taps_of
-from labctl.engine.renew import call_off_renewal, prepare_renewal
+from labctl.engine.renew import prepare_renewal
 from labctl.engine.session import Session, disk_of
 from labctl.engine.typed import Unfit, Unknown, built, read
 from labctl.engine.warm import machine_keys
@@ -207,9 +207,7 @@ def _save_streams(session: Session, place: Path, report: Reporter) -> None:
                     session.hypervisor.pause(name)
                 list(pool.map(lambda name: _save_stream(session, name, place), names))
         finally:
-            for name in paused:
-                session.hypervisor.resume(name)
-            list(pool.map(lambda name: call_off_renewal(session, name), names))
+            run_on(session, pool, paused, names)
 
 
 def _save_stream(session: Session, name: str, place: Path) -> None:

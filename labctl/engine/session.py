@@ -7,9 +7,7 @@ import base64
 import contextlib
 import itertools
 import json
-import os
 import reprlib
-import socket
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -28,6 +26,7 @@ from labctl.host.namespace import inside, inside_environment
 from labctl.host.places import libvirt_cache_directory
 from labctl.host.room import need_room
 from labctl.host.run import clean_environment, run
+from labctl.host.unix_socket import connected
 from labctl.lab.data import TEMPLATES
 
 SOCKET_S = 20.0
@@ -172,20 +171,10 @@ def _has_started(record: InstanceRecord) -> bool:
 
 
 def _listens(directory: Path) -> bool:
-    """Whether somebody accepts on libvirt's socket: the file is there before that. Through an open directory: the path may be too long."""
-    with contextlib.suppress(OSError), _opened(directory) as place, socket.socket(socket.AF_UNIX) as probe:
-        probe.connect(f"/proc/self/fd/{place}/libvirt-sock")
+    """Whether somebody accepts on libvirt's socket: the file is there before that."""
+    with contextlib.suppress(OSError), connected(directory / "libvirt-sock"):
         return True
     return False
-
-
-@contextlib.contextmanager
-def _opened(directory: Path) -> Iterator[int]:
-    place = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        yield place
-    finally:
-        os.close(place)
 
 
 @contextlib.contextmanager

@@ -1,17 +1,17 @@
 """A virtio-serial port of a machine, from the host's side: QEMU's Unix socket for it.
 
-Owns how the socket is reached from outside the namespaces, and the limits of what is read: a guest is not trusted. What is said on the
+Owns the limits of what is read: a guest is not trusted. What is said on the
 port is the caller's affair.
 """
 
 import contextlib
-import os
 import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from labctl.errors import StepError, TimedOut
+from labctl.host.unix_socket import connected
 
 LONGEST_LINE = 4096
 CONNECT_S = 10.0
@@ -70,17 +70,10 @@ class GuestPort:
 
 @contextlib.contextmanager
 def open_port(place: Path, node: str) -> Iterator[GuestPort]:
-    """The port whose socket is `place`. Through an open directory: a socket's own path has at most 107 bytes (unix(7)).
-
-    `StepError` if the machine is not there.
-    """
+    """The port whose socket is `place`. `StepError` if the machine is not there."""
     with contextlib.ExitStack() as stack:
         try:
-            directory = os.open(place.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-            stack.callback(os.close, directory)
-            connection = stack.enter_context(socket.socket(socket.AF_UNIX))
-            connection.settimeout(CONNECT_S)
-            connection.connect(f"/proc/self/fd/{directory}/{place.name}")
+            connection = stack.enter_context(connected(place, timeout_s=CONNECT_S))
         except OSError as refused:
             hint = "a lab that an earlier labctl started: labctl down, then up"
             raise StepError(f"the port of {node} cannot be reached", why=f"{refused}", hint=hint) from refused

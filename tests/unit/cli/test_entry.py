@@ -31,3 +31,29 @@ def test_a_signal_while_labctl_is_read_leaves_no_traceback(number: signal.Signal
 def test_without_a_signal_it_is_labctl() -> None:
     done = subprocess.run((sys.executable, "-m", "labctl.cli", "--version"), capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.startswith("labctl")
+
+
+UNWRITTEN = """
+import sys
+from labctl.cli import main
+def app(prog_name):
+    sys.stdout.write("what somebody waits for")
+    raise SystemExit({code})
+main.app = app
+main.main()
+"""
+
+
+@pytest.mark.parametrize(("code", "status"), [("0", 120), ("None", 120), ("130", 130)])
+def test_what_could_not_be_written_is_no_success(code: str, status: int) -> None:
+    with open("/dev/full", "w") as full:
+        argv = (sys.executable, "-c", UNWRITTEN.format(code=code))
+        done = subprocess.run(argv, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    assert done.returncode == status
+    assert "No space left on device" in done.stderr or status == 130
+
+
+@pytest.mark.parametrize(("code", "status"), [("0", 0), ("None", 0), ("5", 5), ("'a text'", 1)])
+def test_the_status_of_a_verb_is_the_programs(code: str, status: int) -> None:
+    done = subprocess.run((sys.executable, "-c", UNWRITTEN.format(code=code)), capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (status, "what somebody waits for")
