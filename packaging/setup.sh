@@ -49,15 +49,12 @@ addresses_of() { apt-get -qq --no-install-recommends --print-uris install "$@" 2
 
 install_packages() {
   local addresses
-  if ! addresses=$(addresses_of "${missing[@]}"); then
-    say "set-up: reading the package lists (apt-get update)"
-    apt update -q
-    addresses=$(addresses_of "${missing[@]}") || give_up "apt knows not all of: ${missing[*]}"
-  fi
+  say "set-up: reading the package lists (apt-get update)" # some may never have been: images take their sources from them
+  apt update -q || say "set-up: not all lists could be read; going on with those that are there"
+  addresses=$(addresses_of "${missing[@]}") || give_up "apt knows not all of: ${missing[*]}"
   say "set-up: ${#missing[@]} system packages: ${missing[*]}" \
     "set-up: with what they need $(awk '{ sum += $3 } END { print int(sum / 1e6) + 1 }' <<<"$addresses") MB to download"
-  apt install -y -q --no-install-recommends "${missing[@]}" ||
-    { apt update -q && apt install -y -q --no-install-recommends "${missing[@]}"; } # lists older than the archive
+  apt install -y -q --no-install-recommends "${missing[@]}"
 }
 
 # --- the user that labs run as -------------------------------------------------------------------------------------------

@@ -6,10 +6,11 @@ two builds do not meet, is the store's.
 
 import hashlib
 import io
+import re
 import shlex
 import tarfile
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from labctl.errors import HostError
@@ -21,6 +22,7 @@ from labctl.host.run import run
 
 BOOTSTRAP_S = 1800.0
 BUILD_MIB, SCRATCH_MIB = 1200, 800
+VMLINUZ = "./boot/vmlinuz-"
 LISTS = "/tmp/labctl-base"  # in the new tree, while it is made
 MERGED_USR = Path("/usr/share/mmdebstrap/hooks/merged-usr")  # without it a package comes that brings all of Perl, 47 MiB
 
@@ -111,14 +113,24 @@ def make_disk(build: Path) -> None:
     (build / "disk.raw").unlink()
 
 
-def make_kernel(tree: Path, templates: Path, build: Path) -> None:
-    """`vmlinuz` and `initrd` in `build`, from the newest kernel in the tar of a tree."""
+def newest_kernel(files: Collection[str], releases: Collection[str]) -> str:
+    """The newest release of the kernels in ./boot, only of these `releases` if there are any; empty if there is none."""
+    found = {name.removeprefix(VMLINUZ) for name in files if name.startswith(VMLINUZ)}
+    return max(found & set(releases) if releases else found, key=_by_number, default="")
+
+
+def _by_number(release: str) -> list[tuple[int, str]]:
+    return [(int(part or 0), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", release)]
+
+
+def make_kernel(tree: Path, templates: Path, build: Path, releases: Collection[str] = ()) -> None:
+    """`vmlinuz` and `initrd` in `build`, from the newest kernel, one of `releases` if given, in the tar of a tree."""
     with tarfile.open(tree) as tar:
         members = {member.name: member for member in tar}
-        kernel = max((name for name in members if name.startswith("./boot/vmlinuz-")), default="")
-        if not kernel:
+        release = newest_kernel(members, releases)
+        if not release:
             raise HostError("the image has no kernel", hint="templates/base/packages.txt names one")
-        modules = f"./usr/lib/modules/{kernel.removeprefix('./boot/vmlinuz-')}"
+        modules = f"./usr/lib/modules/{release}"
 
         def content(name: str) -> bytes:
             file = tar.extractfile(members[name])
@@ -129,5 +141,5 @@ def make_kernel(tree: Path, templates: Path, build: Path) -> None:
         order = load_order(content(f"{modules}/modules.dep").decode(), wanted, builtin)
         loaded = {path.rsplit("/", 1)[-1]: content(f"{modules}/{path}") for path in order}
         entries = initrd_entries((templates / "initrd-init").read_bytes(), content("./usr/bin/busybox"), loaded)
-        (build / "vmlinuz").write_bytes(content(kernel))
+        (build / "vmlinuz").write_bytes(content(f"{VMLINUZ}{release}"))
         (build / "initrd").write_bytes(render_cpio(entries))

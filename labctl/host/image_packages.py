@@ -5,6 +5,7 @@ takes seconds where an emulated machine takes minutes, and Debian's packages are
 """
 
 import contextlib
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from labctl.host.run import run
 INSTALL_S = 1800.0
 LEFTOVERS = (
     "disk.raw", "parent.raw", "changes.tar", "before", "after", "before.paths", "after.paths", "before.types", "changed", "removed",
-    "rdump.log", "sources",
+    "rdump.log", "sources", "brought",
 )  # fmt: skip
 
 # Run as root of a user, mount and PID namespace. $1 tmpfs: yes or no, $2 number of apt's options, these, packages.
@@ -69,6 +70,7 @@ cut -z -f2- before >before.types
 tar -C tree --null --no-recursion -T "$PWD/changed" --format=posix --numeric-owner --xattrs --xattrs-include='*' -cf changes.tar
 if tr '\0' '\n' <changed | grep -q '^\./boot/vmlinuz-'; then
   tar -C tree -cf kernel.tar $(cd tree && tr '\0' '\n' <../changed | grep '^\./boot/vmlinuz-') ./usr/lib/modules ./usr/bin/busybox
+  chroot tree dpkg-query -W -f '${Package}, ${Depends}\n' -- "$@" >brought 2>&1 || true    # a virtual package has none
 fi
 # A hypervisor boots before the kernel, and QEMU takes it as plain ELF.
 if tr '\0' '\n' <changed | grep -q '^\./boot/xen-.*\.gz$'; then
@@ -84,8 +86,9 @@ fi
 """
 
 
-def build_packages(parent: Sequence[Path], packages: Sequence[str], build: Path, tell: Tell) -> bool:
-    """Make disk.qcow2 in `build`, on top of the disks of `parent` (top first). True if a kernel came along: it is in kernel.tar.
+def build_packages(parent: Sequence[Path], packages: Sequence[str], build: Path, tell: Tell) -> frozenset[str]:
+    """Make disk.qcow2 in `build`, on top of the disks of `parent` (top first). The releases of the kernels that `packages` name or
+    depend on (empty: the parent's kernel stays), which are in kernel.tar.
 
     The backing file is named relatively: `build` must lie beside the parent's directory, and stay so.
     """
@@ -97,12 +100,21 @@ def build_packages(parent: Sequence[Path], packages: Sequence[str], build: Path,
     install(build, packages, sum(disk.stat().st_size for disk in parent))
     tell("keeping what changed")
     write_changes(build, raw)
+    kernels = parse_kernels((build / "brought").read_text()) if (build / "kernel.tar").exists() else frozenset()
     make_overlay(build / "parent.raw", raw, parent_disk, build / "disk.qcow2")
     for name in LEFTOVERS:
         (build / name).unlink(missing_ok=True)
     with contextlib.suppress(FileNotFoundError):
         (build / "tree").rmdir()
-    return (build / "kernel.tar").exists()
+    return kernels
+
+
+def parse_kernels(text: str) -> frozenset[str]:
+    """The releases (`uname -r`) of the kernel packages in lines of names and dependencies.
+
+    apt upgrades what was built from the same source as well, so another flavour's kernel may have come along that nobody asked for.
+    """
+    return frozenset(re.findall(r"\blinux-image-([0-9][0-9a-z.+~-]*)", text))
 
 
 def install(build: Path, packages: Sequence[str], size_bytes: int) -> None:

@@ -141,9 +141,9 @@ class ImageStore:
 
     def _make_packages(self, recipe: PackageRecipe, parent: LayerFiles, build: Path, tell: Tell) -> None:
         _require_room_for(recipe, parent, build)
-        if build_packages(parent.disks, recipe.packages, build, tell):
-            make_kernel(build / "kernel.tar", self._templates, build)
-            (build / "kernel.tar").unlink()
+        if kernels := build_packages(parent.disks, recipe.packages, build, tell):
+            make_kernel(build / "kernel.tar", self._templates, build, kernels)
+        (build / "kernel.tar").unlink(missing_ok=True)
 
     def _make_machine(
         self, recipe: MachineRecipe, parent: LayerFiles, build: Path, tell: Tell, run_in_machine: RunInMachine | None
