@@ -38,9 +38,14 @@ SETTLE_S = 60.0
 ANSWER_S = 15.0
 NOBODY = -1  # a machine that is to be cloned has the management address before that of the first node
 # What a boot starts is through: systemd says so, and the processor has had nothing to do for a second, so the console's shell is up too.
-# If it is never so quiet, what there is must do. In its copies NICs are plugged in first (90-copies.rules).
+# If it is never so quiet, what there is must do. In its copies NICs are plugged in first (90-copies.rules). sshd runs by then, since its
+# start is most of what a first connection waits for: with a key that is gone at once, as no node has one yet. It accepts connections
+# only; each is served by an sshd of its own, which reads the node's key (OpenSSH, sshd.c: rexec). Which one it is, labctl-sshd says.
 SETTLED = """\
 systemctl is-system-running --wait >/dev/null
+ssh-keygen -q -t ed25519 -N '' -f /run/key && ln -s /run/key /etc/ssh/ssh_host_ed25519_key
+systemctl start ssh.service && cp /run/sshd.pid /run/labctl-sshd
+rm -f /etc/ssh/ssh_host_ed25519_key /run/key /run/key.pub
 idle() { read -r _ _ _ _ idle _ </proc/stat; }
 for try in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
   idle; before=$idle

@@ -76,7 +76,7 @@ SCRIPT = """\
 echo {hostname} >/proc/sys/kernel/hostname
 {sysctl}
 [ -s /etc/machine-id ] || echo {machine_id} >/etc/machine-id
-if [ -e "$LABCTL_BEFORE/etc/ssh/ssh_host_ed25519_key" ] && [ -e /run/sshd.pid ]; then systemctl try-restart ssh.service; fi
+if [ -s "$LABCTL_BEFORE/etc/ssh/ssh_host_ed25519_key" ] && [ -e /run/sshd.pid ]; then systemctl try-restart ssh.service; fi
 {naming}
 for file in /etc/systemd/network/10-*.link; do
   name=${{file#*/10-}}

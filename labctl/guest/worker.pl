@@ -157,7 +157,9 @@ sub renew {
     put($path, oct $mode, $text);
     let_go($text) or kill("KILL", journals()) if $path =~ m{/machine-id$}; # systemd starts it again at once
   }
-  if (-e "/run/sshd.pid") { system("systemctl", "try-restart", "ssh.service") == 0 or die "sshd does not restart\n"; }
+  # sshd that was started before any node had a key may run on: each connection is served by a new one, which reads the key
+  my ($runs, $keyless) = map { eval { content($_) } // "" } ("/run/sshd.pid", "/run/labctl-sshd");
+  if ($runs ne $keyless) { system("systemctl", "try-restart", "ssh.service") == 0 or die "sshd does not restart\n"; }
   return 0;
 }
 

@@ -1,13 +1,12 @@
 """Does KVM really run code here? The only honest answer is a boot: the real image's kernel and initrd, watched for some seconds.
 
 /dev/kvm may open, and libvirt may advertise kvm, where no stock kernel gets anywhere; so nothing else counts as evidence. Owns
-the trial and its memory (one JSON file, by boot id, QEMU version and digests of kernel and initrd). Where the kernel lies, and
+the trial and its memory (one JSON file, by boot id, QEMU version, kernel and initrd). Where the kernel lies, and
 what is done with the answer, is the caller's.
 """
 
 import contextlib
 import functools
-import hashlib
 import json
 import os
 import selectors
@@ -144,12 +143,13 @@ def _listen(console: IO[bytes], deadline: float) -> bytes:
 
 def _key(kernel: Path, initrd: Path) -> dict[str, str]:
     boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    return {"boot": boot, "qemu": qemu_version(), "kernel": _digest(kernel), "initrd": _digest(initrd)}
+    return {"boot": boot, "qemu": qemu_version(), "kernel": _identity(kernel), "initrd": _identity(initrd)}
 
 
-def _digest(file: Path) -> str:
-    with file.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()
+def _identity(file: Path) -> str:
+    """Path, size and time of a file of an image layer, which does not change once it is there: 0.15 s sooner than its digest."""
+    found = file.stat()
+    return f"{file} {found.st_size} {found.st_mtime_ns}"
 
 
 def _cache_file(cache: Path) -> Path:

@@ -1,6 +1,6 @@
 """Layers as one file, to carry to other machines: a tar, parents first, each layer's record before its files.
 
-    <digest>/layer.json   <digest>/disk.qcow2   [<digest>/vmlinuz  <digest>/initrd  <digest>/xen]
+    <digest>/layer.json   <digest>/disk.qcow2   [<digest>/vmlinux or vmlinuz  <digest>/initrd  <digest>/xen]
 
 Owns that order and everything that is checked on the way in: an archive may come from anybody. Only these names are taken, only
 plain files, only with the sizes and digests that the record says, and a disk only if it lies on its own parent.

@@ -6,30 +6,22 @@ two builds do not meet, is the store's.
 
 import hashlib
 import io
-import re
 import shlex
 import tarfile
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
-from labctl.errors import HostError
-from labctl.host.image_initrd import initrd_entries, load_order, render_cpio
+from labctl.host.image_kernel import make_kernel
 from labctl.host.image_recipe import DISK_MIB, BaseRecipe
 from labctl.host.image_sources import SUITE, apt_options, host_source_lines, keyring
-from labctl.host.image_tools import Tell, mmdebstrap, require_room, run_as_root, scratch_place, tree_place
+from labctl.host.image_tools import Tell, lines_of, mmdebstrap, require_room, run_as_root, scratch_place, tree_place
 from labctl.host.run import run
 
 BOOTSTRAP_S = 1800.0
 BUILD_MIB, SCRATCH_MIB = 1200, 800
-VMLINUZ = "./boot/vmlinuz-"
 LISTS = "/tmp/labctl-base"  # in the new tree, while it is made
 MERGED_USR = Path("/usr/share/mmdebstrap/hooks/merged-usr")  # without it a package comes that brings all of Perl, 47 MiB
-
-
-def lines_of(file: Path) -> tuple[str, ...]:
-    """The lines of a list, comments and empty ones left out."""
-    return tuple(line.strip() for line in file.read_text().splitlines() if line.strip() and not line.startswith("#"))
 
 
 def read_base_recipe(templates: Path, made: str) -> BaseRecipe:
@@ -51,7 +43,7 @@ def now_stamp() -> str:
 
 
 def build_base(recipe: BaseRecipe, templates: Path, build: Path, tell: Tell) -> str:
-    """Make disk.qcow2, vmlinuz and initrd in `build`; the kernel's command line is returned."""
+    """Make disk.qcow2, kernel and initrd in `build`; the kernel's command line is returned."""
     require_room(build, BUILD_MIB, "for the base image")
     require_room(scratch_place(), SCRATCH_MIB, "for making the base image")
     tree, additions = build / "root.tar", build / "additions.tar"
@@ -111,35 +103,3 @@ def make_disk(build: Path) -> None:
     run_as_root(MAKE_DISK, build, tree_place((build / "root.tar").stat().st_size), str(DISK_MIB))
     run(["qemu-img", "convert", "-f", "raw", "-O", "qcow2", "disk.raw", "disk.qcow2"], timeout_s=300, cwd=build)
     (build / "disk.raw").unlink()
-
-
-def newest_kernel(files: Collection[str], releases: Collection[str]) -> str:
-    """The newest release of the kernels in ./boot, only of these `releases` if there are any; empty if there is none."""
-    found = {name.removeprefix(VMLINUZ) for name in files if name.startswith(VMLINUZ)}
-    return max(found & set(releases) if releases else found, key=_by_number, default="")
-
-
-def _by_number(release: str) -> list[tuple[int, str]]:
-    return [(int(part or 0), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", release)]
-
-
-def make_kernel(tree: Path, templates: Path, build: Path, releases: Collection[str] = ()) -> None:
-    """`vmlinuz` and `initrd` in `build`, from the newest kernel, one of `releases` if given, in the tar of a tree."""
-    with tarfile.open(tree) as tar:
-        members = {member.name: member for member in tar}
-        release = newest_kernel(members, releases)
-        if not release:
-            raise HostError("the image has no kernel", hint="templates/base/packages.txt names one")
-        modules = f"./usr/lib/modules/{release}"
-
-        def content(name: str) -> bytes:
-            file = tar.extractfile(members[name])
-            assert file is not None, name
-            return file.read()
-
-        builtin, wanted = content(f"{modules}/modules.builtin").decode(), lines_of(templates / "kernel-modules.txt")
-        order = load_order(content(f"{modules}/modules.dep").decode(), wanted, builtin)
-        loaded = {path.rsplit("/", 1)[-1]: content(f"{modules}/{path}") for path in order}
-        entries = initrd_entries((templates / "initrd-init").read_bytes(), content("./usr/bin/busybox"), loaded)
-        (build / "vmlinuz").write_bytes(content(f"{VMLINUZ}{release}"))
-        (build / "initrd").write_bytes(render_cpio(entries))

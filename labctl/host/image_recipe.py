@@ -15,7 +15,8 @@ from typing import Any
 
 from labctl.errors import StepError
 
-FORMAT = 1  # a change of how layers are built raises it, and so makes all digests new
+FORMAT = 2  # a change of how layers are built raises it, and so makes all digests new
+READABLE = (1, FORMAT)  # 1: machines of earlier versions may run on these still; nothing new is put on them
 DISK_MIB = 6144  # virtual size; the file holds only what is written
 
 
@@ -125,9 +126,9 @@ LayerRecipe = BaseRecipe | NodeRecipe
 
 
 def parent_of(data: Mapping[str, Any]) -> str | None:
-    """The parent's digest in a recipe's data; None for a base. `StepError` if it is no recipe of this format."""
+    """The parent's digest in a recipe's data; None for a base. `StepError` if it is no recipe that this version can read."""
     kind, parent = data.get("kind"), data.get("parent")
-    if data.get("format") != FORMAT or kind not in ("base", "packages", "unpack", "machine"):
+    if data.get("format") not in READABLE or kind not in ("base", "packages", "unpack", "machine"):
         raise StepError("this image layer was made by another version of labctl", why=f"recipe {kind}, format {data.get('format')}")
     if kind == "base":
         return None

@@ -1,6 +1,6 @@
 """Where image layers are kept: one directory each, named by its recipe's digest, complete or not there at all.
 
-    <images>/<digest>/{layer.json, disk.qcow2[, vmlinuz, initrd, xen]}     read-only once it is there
+    <images>/<digest>/{layer.json, disk.qcow2[, vmlinux or vmlinuz, initrd, xen]}     read-only once it is there
     <images>/.building-<key>/   <images>/.<key>.lock                  a build under way, with its note (host/making); swept by the
                                                                       next one if its maker died
 
@@ -25,8 +25,9 @@ from labctl.host.image_recipe import digest_of, is_digest, parent_of, title_of
 from labctl.host.image_tools import remove_build
 from labctl.host.making import dead_makings, live_makings, making, sweep_making
 
-RECORD, DISK, KERNEL, INITRD, XEN = "layer.json", "disk.qcow2", "vmlinuz", "initrd", "xen"
-FILES = (DISK, KERNEL, INITRD, XEN)  # all that a layer may hold, besides its record
+RECORD, DISK, VMLINUX, VMLINUZ, INITRD, XEN = "layer.json", "disk.qcow2", "vmlinux", "vmlinuz", "initrd", "xen"
+KERNELS = (VMLINUX, VMLINUZ)  # plain, or as it was packed; a layer has one of them or none
+FILES = (DISK, *KERNELS, INITRD, XEN)  # all that a layer may hold, besides its record
 BUILDING = ".building-"
 QCOW2_MAGIC = 0x514649FB
 EXTERNAL_DATA = 4  # incompatible feature bit 2, docs/interop/qcow2 in QEMU's manual
@@ -126,8 +127,8 @@ def _agrees(record: LayerRecord) -> bool:
         and DISK in files
         and set(files) <= set(FILES)
         and all(file.size >= 0 and is_digest(file.sha256) for file in files.values())
-        and (KERNEL in files) == (INITRD in files)
-        and (KERNEL in files or not is_base)
+        and sum(name in files for name in KERNELS) == (INITRD in files)
+        and (INITRD in files or not is_base)
         and is_base == (record.parent_content == "")
         and "\n" not in record.cmdline
     )
@@ -203,14 +204,14 @@ class Store:
                 return None
             own = own or record
             disks.append(place / current / DISK)
-            if kernel is None and KERNEL in record.files:
-                kernel = place / current
+            if kernel is None:
+                kernel = next((place / current / name for name in KERNELS if name in record.files), None)
             if xen is None and XEN in record.files:
                 xen = place / current / XEN
             wanted, current = record.parent_content, record.parent
         if own is None or kernel is None:
             return None
-        return LayerFiles(own.content, digest, tuple(disks), kernel / KERNEL, kernel / INITRD, own.cmdline, own.size_bytes, xen)
+        return LayerFiles(own.content, digest, tuple(disks), kernel, kernel.with_name(INITRD), own.cmdline, own.size_bytes, xen)
 
     def record(self, place: Path, digest: str) -> LayerRecord | None:
         """The record of a layer in `place`, if its files are there with the sizes it says; None else."""

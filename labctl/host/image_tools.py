@@ -39,6 +39,11 @@ def allow_builds() -> None:
     _interrupted.clear()
 
 
+def lines_of(file: Path) -> tuple[str, ...]:
+    """The lines of a list, comments and empty ones left out."""
+    return tuple(line.strip() for line in file.read_text().splitlines() if line.strip() and not line.startswith("#"))
+
+
 def run_long(argv: Sequence[str], build: Path, *, timeout_s: float, env: Mapping[str, str] | None = None) -> Result:
     """As `run`, for a program of minutes: it stops when builds are interrupted. Its session is noted in `build`.
 

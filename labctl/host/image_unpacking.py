@@ -6,11 +6,11 @@ unpacks. The same packages give the same tree, dates included: an image for cont
 
 from pathlib import Path
 
-from labctl.host.image_base import MERGED_USR, dpkg_option, lines_of
+from labctl.host.image_base import MERGED_USR, dpkg_option
 from labctl.host.image_overlay import make_overlay
 from labctl.host.image_recipe import UnpackRecipe
 from labctl.host.image_sources import SUITE, apt_options, host_source_lines, keyring
-from labctl.host.image_tools import Tell, mmdebstrap
+from labctl.host.image_tools import Tell, lines_of, mmdebstrap
 from labctl.host.image_writing import write_tree
 from labctl.host.run import run
 

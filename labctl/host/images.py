@@ -14,15 +14,14 @@ from pathlib import Path
 
 from labctl.errors import LockHeld, StepError, UsageError
 from labctl.host import image_archive
-from labctl.host.image_base import build_base, lines_of, make_kernel, now_stamp, read_base_recipe
+from labctl.host.image_base import build_base, now_stamp, read_base_recipe
+from labctl.host.image_kernel import make_kernel
 from labctl.host.image_machine import render_scripts
 from labctl.host.image_packages import build_packages
-from labctl.host.image_recipe import BaseRecipe, LayerRecipe, MachineRecipe, NodeRecipe, PackageRecipe, UnpackRecipe
+from labctl.host.image_recipe import BaseRecipe, LayerRecipe, MachineRecipe, NodeRecipe, PackageRecipe, UnpackRecipe, digest_of
 from labctl.host.image_store import (
     DISK,
-    INITRD,
-    KERNEL,
-    XEN,
+    FILES,
     FileDigest,
     LayerFiles,
     LayerRecord,
@@ -31,7 +30,7 @@ from labctl.host.image_store import (
     require_own_backing,
     sha256_of,
 )
-from labctl.host.image_tools import Tell, no_room, remove_build, require_room
+from labctl.host.image_tools import Tell, lines_of, no_room, remove_build, require_room
 from labctl.host.image_unpacking import build_unpacked
 from labctl.host.locks import lock
 from labctl.host.making import remove_whole
@@ -260,11 +259,10 @@ def _require_room_for(recipe: PackageRecipe | UnpackRecipe, parent: LayerFiles, 
 
 
 def _undated(record: LayerRecord) -> str:
-    recipe = record.recipe
-    return BaseRecipe(str(recipe["suite"]), tuple(recipe["packages"]), str(recipe["content"]), "").undated_digest
+    return digest_of({**record.recipe, "made": ""})
 
 
 def _record(recipe: LayerRecipe, build: Path, cmdline: str, parent_content: str) -> LayerRecord:
-    names = [name for name in (DISK, KERNEL, INITRD, XEN) if (build / name).exists()]
+    names = [name for name in FILES if (build / name).exists()]
     files = {name: FileDigest(sha256_of(build / name), os.path.getsize(build / name)) for name in names}
     return LayerRecord(recipe.digest, recipe.as_data(), files, cmdline, now_stamp(), parent_content)

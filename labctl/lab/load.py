@@ -46,12 +46,17 @@ def find_lab(word: str) -> Path:
         return shipped[word]
     try:
         path = Path(word).expanduser()
-        if path.is_dir():
-            path = path / LAB_FILE
+        directory = path if word and path.is_dir() else None
+        if directory is not None:
+            path = directory / LAB_FILE
         if word and path.is_file():
             return path
     except (OSError, ValueError, RuntimeError):
-        pass  # too long, with a NUL, or of an unknown user: no file
+        directory = None  # too long, with a NUL, or of an unknown user: no file
+    others = sorted(directory.glob("*.y*ml")) if directory is not None else ()
+    if others:
+        hint = f"a lab file may have another name, if it is named whole: {others[0]}"
+        raise UsageError(f"no lab `{word}`", why=f"the directory has no {LAB_FILE}", hint=hint)
     hint = meant(word, shipped) if shipped else ""
     raise UsageError(f"no lab `{word}`", why="no shipped lab, directory or file of that name", hint=hint)
 

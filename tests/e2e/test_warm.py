@@ -78,10 +78,25 @@ def test_two_instances_from_one_checkpoint_share_no_secret(copies: Labctl) -> No
     for what in ("kernel random numbers", "SSH host key", "machine-id"):
         pair = {copies.text("exec", "pc1", "--instance", name, "--", "sh", "-c", SECRETS[what]) for name in ("copies", "others")}
         assert len(pair) == 2, what
-    began = "cut -d' ' -f22 /proc/$(pidof systemd-journald)/stat"  # proc_pid_stat(5): when the process started, after boot
-    first, second = (copies.text("exec", "pc1", "--instance", name, "--", "sh", "-c", began) for name in ("copies", "others"))
-    assert first == second, "journald's start was begun before they were copied"
+    for daemon in ("$(pidof systemd-journald)", "$(cat /run/sshd.pid)"):
+        began = f"cut -d' ' -f22 /proc/{daemon}/stat"  # proc_pid_stat(5): when the process started, after boot
+        first, second = (copies.text("exec", "pc1", "--instance", name, "--", "sh", "-c", began) for name in ("copies", "others"))
+        assert first == second, f"{daemon} was started before they were copied"
+    for name in ("copies", "others"):
+        copies("ssh", "pc1", "--instance", name, "--", "true")  # sshd shows this instance's key, no other is let through
     copies("down", "--instance", "others")
+
+
+def test_sshd_that_may_hold_a_nodes_key_does_not_run_on_in_copies(copies: Labctl) -> None:
+    began = ("exec", "pc2", "--", "sh", "-c", "cut -d' ' -f22 /proc/$(cat /run/sshd.pid)/stat")
+    copies("exec", "pc2", "--", "systemctl", "restart", "ssh.service")
+    first = int(copies.text(*began))
+    copies("checkpoint", "save", "sshd")
+    copies("checkpoint", "goto", "sshd")
+    assert int(copies.text(*began)) > first
+    copies("ssh", "pc2", "--", "true")
+    copies("reset")
+    copies("checkpoint", "rm", "sshd")
 
 
 def test_a_point_brings_disks_memory_cables_and_settings_back(copies: Labctl) -> None:

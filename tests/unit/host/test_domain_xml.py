@@ -17,7 +17,7 @@ SPEC = DomainSpec(
     accelerator="tcg",
     memory_mib=256,
     cpus=1,
-    kernel=Path("/cache/images/ab/vmlinuz"),
+    kernel=Path("/cache/images/ab/vmlinux"),
     initrd=Path("/cache/images/ab/initrd"),
     cmdline="root=/dev/vda console=ttyS0 quiet",
     disk=Path("/state/instances/l2/disks/sw1.qcow2"),

@@ -157,7 +157,7 @@ ATTACKS = {
     "a digest that climbs": renamed(0, "../../../evil/layer.json"),
     "a file of another layer": renamed(1, f"{'1' * 64}/{DISK}"),
     "a file no layer has": renamed(1, f"{BASE.digest}/authorized_keys"),
-    "files in another order": renamed(1, f"{BASE.digest}/vmlinuz"),
+    "files in another order": renamed(1, f"{BASE.digest}/vmlinux"),
     "a symbolic link": as_kind(1, tarfile.SYMTYPE, "/etc/passwd"),
     "a hard link": as_kind(1, tarfile.LNKTYPE, "/etc/passwd"),
     "a device": as_kind(1, tarfile.CHRTYPE, ""),

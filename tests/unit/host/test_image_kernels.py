@@ -1,8 +1,11 @@
-"""Which kernel an image boots, where packages brought several."""
+"""Which kernel an image boots, where packages brought several, and how it is unpacked. The packers are the real ones."""
+
+import struct
+import subprocess
 
 import pytest
 
-from labctl.host.image_base import newest_kernel
+from labctl.host.image_kernel import PVH_NOTE, newest_kernel, unpack_kernel
 from labctl.host.image_packages import parse_kernels
 
 # What dpkg-query said after `apt install linux-image-amd64 xenstore-utils` on an image with an older linux-image-cloud-amd64.
@@ -32,3 +35,46 @@ def test_releases_are_compared_by_number() -> None:
     assert newest_kernel(files, ()) == "6.1.0-10-cloud-amd64"
     assert newest_kernel((), ()) == ""
     assert newest_kernel(files, {"6.9"}) == ""
+
+
+def bzimage(payload: bytes, plain: bytes, protocol: int = 0x20F) -> bytes:
+    """A packed kernel as the boot protocol lays it out: two sectors of set-up, a decompressor of 100 bytes, the payload and its size."""
+    head = bytearray(3 * 512)
+    head[0x1F1] = 2
+    head[0x202:0x206] = b"HdrS"
+    struct.pack_into("<H", head, 0x206, protocol)
+    struct.pack_into("<II", head, 0x248, 100, len(payload) + 4)
+    return bytes(head) + bytes(100) + payload + struct.pack("<I", len(plain)) + b"trailer"
+
+
+PLAIN = b"\x7fELF" + bytes(300_000) + PVH_NOTE + struct.pack("<Q", 0x1000850)
+PACKERS = {
+    "xz": ("xz", "-c", "--check=crc32", "--x86", "--lzma2"),
+    "lz4": ("lz4", "-l", "-c", "-9"),
+}
+
+
+def pack(plain: bytes, packer: str) -> bytes:
+    return subprocess.run(PACKERS[packer], input=plain, capture_output=True, check=True).stdout
+
+
+@pytest.mark.parametrize("packer", PACKERS)
+def test_a_packed_kernel_is_unpacked_whole(packer: str) -> None:
+    assert unpack_kernel(bzimage(pack(PLAIN, packer), PLAIN)) == PLAIN
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        b"",
+        b"\x7fELF" * 500,
+        bzimage(pack(PLAIN, "xz"), PLAIN, protocol=0x207),
+        bzimage(pack(PLAIN, "xz"), PLAIN + b"more"),
+        bzimage(pack(PLAIN, "xz")[:-40], PLAIN),
+        bzimage(pack(b"\x7fELF" + bytes(9000), "xz"), b"\x7fELF" + bytes(9000)),
+        bzimage(b"BZh9 something else", PLAIN),
+    ],
+    ids=["nothing", "no bzImage", "an old protocol", "another size", "cut", "no way in by PVH", "packed by what is not known"],
+)
+def test_a_kernel_that_cannot_be_unpacked_or_entered_is_booted_as_it_is(image: bytes) -> None:
+    assert unpack_kernel(image) == b""

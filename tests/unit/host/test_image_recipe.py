@@ -13,7 +13,7 @@ OWN = MachineRecipe(BASE.digest, (LayerFile("/etc/motd", b"hello", 0o644), Layer
 
 
 def test_a_recipes_digest_stays_what_it_was() -> None:
-    assert BASE.digest == "5dcbfaad4a592341b7333b48f3c2243fad3ef22abaa6f30fe235cd9ac1859637"
+    assert BASE.digest == "9e505dbddd8fffb86f8ed8d57ab463bedd51a0c28dcfecf8fc1ec68b37fac235"
 
 
 def test_the_order_and_repetition_of_packages_do_not_matter() -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from labctl.errors import StepError
 from labctl.host.image_recipe import LayerFile, MachineRecipe
-from labctl.host.image_store import DISK, KERNEL, RECORD, Store, backing_of, chain_of, parse_record, require_own_backing
+from labctl.host.image_store import DISK, RECORD, VMLINUX, Store, backing_of, chain_of, parse_record, require_own_backing
 from labctl.host.image_tools import SCRATCH_NOTE, SESSION_NOTE
 from tests.unit.host.image_layers import BASE, keep_chain, keep_layer, package_recipe
 
@@ -28,7 +28,7 @@ def test_a_layer_is_found_with_all_disks_below_and_the_nearest_kernel(store: Sto
     found = store.find(nginx.digest)
     assert found is not None
     assert [disk.parent.name for disk in found.disks] == [nginx.digest, base.digest]
-    assert found.kernel == store.directory / base.digest / KERNEL
+    assert found.kernel == store.directory / base.digest / VMLINUX
     assert (found.digest, found.recipe, found.size_bytes) == (nginx.content, nginx.digest, nginx.size_bytes)
 
 
@@ -66,7 +66,7 @@ def test_a_layer_on_another_make_of_its_parent_is_not_found(store: Store) -> Non
     assert store.find(nginx.digest) is None
 
 
-@pytest.mark.parametrize("name", [DISK, KERNEL, RECORD])
+@pytest.mark.parametrize("name", [DISK, VMLINUX, RECORD])
 def test_a_layer_with_a_missing_or_cut_file_is_not_found(store: Store, name: str) -> None:
     base, _ = keep_chain(store)
     file = store.directory / base.digest / name
@@ -80,10 +80,10 @@ def test_a_layer_with_a_missing_or_cut_file_is_not_found(store: Store, name: str
 def test_verify_finds_a_changed_byte_and_a_foreign_backing_file(store: Store) -> None:
     base, nginx = keep_chain(store)
     assert store.verify(base.digest, store.directory) == ()
-    kernel, disk = store.directory / base.digest / KERNEL, store.directory / nginx.digest / DISK
+    kernel, disk = store.directory / base.digest / VMLINUX, store.directory / nginx.digest / DISK
     kernel.chmod(0o644)
     kernel.write_bytes(kernel.read_bytes().replace(b"one", b"two"))
-    assert store.verify(base.digest, store.directory) == ("vmlinuz: content has changed",)
+    assert store.verify(base.digest, store.directory) == ("vmlinux: content has changed",)
     disk.chmod(0o644)
     disk.write_bytes(disk.read_bytes().replace(b"../", b"/x/"))
     content, backing = store.verify(nginx.digest, store.directory)
@@ -212,7 +212,7 @@ def test_a_scratch_note_cannot_make_the_sweep_remove_something_else(store: Store
 
 def test_a_damaged_layer_gives_way_to_a_new_one(store: Store) -> None:
     base, _ = keep_chain(store)
-    (store.directory / base.digest / KERNEL).unlink()
+    (store.directory / base.digest / VMLINUX).unlink()
     keep_layer(store, BASE)
     assert store.find(base.digest) is not None
 

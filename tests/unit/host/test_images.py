@@ -5,13 +5,14 @@ import subprocess
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from labctl.errors import LockHeld, StepError, UsageError
 from labctl.host.image_base import read_base_recipe, render_additions
 from labctl.host.image_recipe import BaseRecipe, LayerFile, MachineRecipe
-from labctl.host.image_store import Store
+from labctl.host.image_store import VMLINUZ, Store
 from labctl.host.images import ImageStore, LayerFiles
 from tests.unit.host.image_layers import keep_layer, package_recipe
 
@@ -90,6 +91,24 @@ def test_the_newest_base_of_these_templates_is_found(images: ImageStore, store: 
 def test_other_templates_need_another_base(images: ImageStore, templates: Path, base: BaseRecipe) -> None:
     (templates / "packages.txt").write_text("bash\n")
     assert images.find_base() is None
+
+
+class EarlierBase(BaseRecipe):
+    """As labctl recorded it before kernels were unpacked."""
+
+    def as_data(self) -> dict[str, Any]:
+        return {**super().as_data(), "format": 1}
+
+
+def test_a_base_of_an_earlier_version_carries_its_machines_on_but_no_new_layer(images: ImageStore, store: Store, templates: Path) -> None:
+    now = read_base_recipe(templates, OLD)
+    earlier = EarlierBase(now.suite, now.packages, now.content, now.made)
+    keep_layer(store, earlier, kernel=VMLINUZ)
+    found = store.find(earlier.digest)
+    assert found is not None
+    assert found.kernel == store.directory / earlier.digest / VMLINUZ
+    assert images.find_base() is None
+    assert len(images.prune(()).titles) == 1
 
 
 def test_a_layer_of_files_and_commands_is_made_in_a_lent_machine(images: ImageStore, base: BaseRecipe) -> None:

@@ -249,6 +249,14 @@ def test_a_lab_that_there_is_not_is_wrong_usage(word: str) -> None:
         find_lab(word)
 
 
+def test_a_directory_whose_lab_file_has_another_name_says_so(tmp_path: Path) -> None:
+    (tmp_path / "lab.yml").touch()
+    with pytest.raises(UsageError, match=r"no lab") as refused:
+        find_lab(str(tmp_path))
+    assert (refused.value.why, refused.value.hint.split(": ")[1]) == ("the directory has no lab.yaml", str(tmp_path / "lab.yml"))
+    assert find_lab(str(tmp_path / "lab.yml")) == tmp_path / "lab.yml"
+
+
 def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     with pytest.raises(LoadError, match="cannot be read"):
         load_lab(tmp_path)
