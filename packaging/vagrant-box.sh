@@ -44,6 +44,6 @@ qemu-img convert -f raw -O qcow2 "$work/disk.raw" "$work/box/box.img"
 size_gib=$(($(stat -c %s "$work/disk.raw") / 2 ** 30))
 printf '{"provider": "libvirt", "format": "qcow2", "virtual_size": %d}\n' "$size_gib" >"$work/box/metadata.json"
 tar -C "$work/box" -cf "$target/base.box" metadata.json box.img
-cp "$layer/vmlinux" "$target/kernel"
+cp "$layer"/vmlinu[xz] "$target/kernel" # plain, or as it was packed
 cp "$layer/initrd" "$target/initrd"
 sed -n 's/^ *"cmdline": "\(.*\)",$/\1/p' "$layer/layer.json" >"$target/cmdline"

@@ -267,7 +267,8 @@ def fitting_point(record: InstanceRecord, lab: Lab, layers: "Mapping[str, LayerF
     about = _about(place)
     if about.variant != record.variant or about.keys != machine_keys(lab, layers, record.accelerator, WAITS):
         raise UsageError(
-            f"the checkpoint '{name}' does not fit any more", why="the lab's nodes or variant, QEMU or the image are others now",
+            f"the checkpoint '{name}' does not fit any more",
+            why="the lab's nodes or variant, QEMU, labctl's machine or the image are others now",
             hint=f"labctl checkpoint rm {name}",
         )  # fmt: skip
     return place

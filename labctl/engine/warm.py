@@ -44,7 +44,7 @@ NOBODY = -1  # a machine that is to be cloned has the management address before 
 SETTLED = """\
 systemctl is-system-running --wait >/dev/null
 ssh-keygen -q -t ed25519 -N '' -f /run/key && ln -s /run/key /etc/ssh/ssh_host_ed25519_key
-systemctl start ssh.service && cp /run/sshd.pid /run/labctl-sshd
+systemctl start ssh.service && cp -p /run/sshd.pid /run/labctl-sshd
 rm -f /etc/ssh/ssh_host_ed25519_key /run/key /run/key.pub
 idle() { read -r _ _ _ _ idle _ </proc/stat; }
 for try in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do

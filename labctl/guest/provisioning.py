@@ -8,7 +8,7 @@ travel is `guest/bundle.py`'s; who carries steps out is the engine.
 """
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from labctl.guest.bundle import ARGV, GuestFile, render_bundle
@@ -22,6 +22,7 @@ NIC_S = 3.0  # udev's work on one NIC that was just plugged in
 ROLE_S = 90.0
 READY_S = 60.0
 SHELL = ("/bin/sh", "-s")
+SSHD_READS = ("/etc/ssh/sshd_config", "/etc/default/ssh", "/etc/systemd/system/ssh.service.d/")  # and what is below /etc/ssh/sshd_config.d
 
 # The caller may say in TIMEOUT_S how long it will really wait; the last look speaks, so it must come before the caller gives up.
 READY_FRAME = """\
@@ -61,7 +62,7 @@ def render_steps(lab: Lab, node: Node, identity: Identity, rendered: Mapping[str
     texts = rendered[node.name]
     who = render_bundle(f"{node.name}: identity", identity_files(lab, node, identity), identity_script(node, identity), first=first)
     files = tuple(_guest_file(file) for file in texts.files)
-    role = render_bundle(f"{node.name}: role {node.role.name}", files, texts.apply, first=first)
+    role = render_bundle(f"{node.name}: role {node.role.name}", files, texts.apply + _restart_sshd(files), first=first)
     steps = (Step("identity", who, IDENTITY_S + NIC_S * len(node.nics)), Step(f"role {node.role.name}", role, ROLE_S), *_ready(texts))
     if first and not any(port.impairment for port in node.nics):
         return steps
@@ -75,7 +76,7 @@ def render_changes(node: Node, before: Mapping[str, RenderedNode], after: Mappin
         return ()
     changed = tuple(_guest_file(file) for file in new.files if file not in old.files)
     gone = sorted({file.path for file in old.files} - {file.path for file in new.files})
-    script = render_bundle(f"{node.name}: role {node.role.name}", changed, new.apply, first=False, removed=gone)
+    script = render_bundle(f"{node.name}: role {node.role.name}", changed, new.apply + _restart_sshd(changed), first=False, removed=gone)
     return (Step(f"role {node.role.name}", script, ROLE_S), *_ready(new))
 
 
@@ -89,6 +90,15 @@ def render_for_worker(step: Step, timeout_s: float) -> bytes:
     if step.program == ARGV:
         return step.stdin
     return render_bundle(step.name, (), f"set +eu\nTIMEOUT_S={timeout_s:g}\n{step.stdin.decode()}", first=False)
+
+
+def _restart_sshd(files: Sequence[GuestFile]) -> str:
+    """Shell lines for the end of a role's script: sshd may run already, with its configuration as it was."""
+    paths = [shlex.quote(file.path) for file in files if file.path.startswith(SSHD_READS)]
+    if not paths:
+        return ""
+    changed = " || ".join(f'[ -e "$LABCTL_BEFORE"{path} ]' for path in paths)
+    return f"\nif {changed}; then systemctl daemon-reload; systemctl try-restart ssh.service; fi\n"
 
 
 def _guest_file(file: RenderedFile) -> GuestFile:

@@ -158,7 +158,7 @@ sub renew {
     let_go($text) or kill("KILL", journals()) if $path =~ m{/machine-id$}; # systemd starts it again at once
   }
   # sshd that was started before any node had a key may run on: each connection is served by a new one, which reads the key
-  my ($runs, $keyless) = map { eval { content($_) } // "" } ("/run/sshd.pid", "/run/labctl-sshd");
+  my ($runs, $keyless) = map { join(" ", eval { content($_) } // "", (stat $_)[9] // "") } ("/run/sshd.pid", "/run/labctl-sshd");
   if ($runs ne $keyless) { system("systemctl", "try-restart", "ssh.service") == 0 or die "sshd does not restart\n"; }
   return 0;
 }

@@ -86,9 +86,9 @@ def load_templates(templates: Path) -> None:
         _environment(templates).get_template(name)
 
 
-def render_interface(nic: Nic, templates: Path) -> str:
-    """The `<interface>` element of one NIC."""
-    return _environment(templates).get_template("interface.xml.j2").render(nic=nic)
+def render_interface(nic: Nic, templates: Path, *, changed: bool = False) -> str:
+    """The `<interface>` element of one NIC; `changed`: of one that is plugged in already, to change its link state."""
+    return _environment(templates).get_template("interface.xml.j2").render(nic=nic, changed=changed)
 
 
 def render_domain(spec: DomainSpec, templates: Path) -> str:

@@ -220,7 +220,7 @@ class Hypervisor:
 
     def set_carrier(self, name: str, nic: Nic) -> None:
         """Give or take the carrier at a NIC (`nic.carrier`), as a cable that is plugged in or pulled."""
-        xml = render_interface(nic, self._templates)
+        xml = render_interface(nic, self._templates, changed=True)
         domain = self._need(name)
         self._call(f"set the carrier of {nic.mac} on {name}", lambda: domain.updateDeviceFlags(xml, self._libvirt.VIR_DOMAIN_AFFECT_LIVE))
 

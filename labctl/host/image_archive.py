@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from labctl.errors import HostError, StepError
-from labctl.host.image_recipe import is_digest
+from labctl.host.image_recipe import FORMAT, is_digest
 from labctl.host.image_store import DISK, RECORD, LayerRecord, Store, StoredLayer, parse_record, require_own_backing
 from labctl.host.image_tools import Tell, require_room
 from labctl.host.locks import lock
@@ -120,7 +120,11 @@ def _record_of(tar: tarfile.TarFile, member: tarfile.TarInfo) -> LayerRecord:
         raise _unexpected(member.name)
     content = tar.extractfile(member)
     assert content is not None
-    return parse_record(content.read().decode("utf-8", "replace"), digest)
+    record = parse_record(content.read().decode("utf-8", "replace"), digest)
+    if record.recipe["format"] != FORMAT:
+        hint = "make the archive with this version: labctl image export FILE"
+        raise StepError("the archive's layers are of an earlier labctl", why="this one would use none of them", hint=hint)
+    return record
 
 
 def _unexpected(name: str) -> StepError:

@@ -13,9 +13,9 @@ import tarfile
 from collections.abc import Collection
 from pathlib import Path
 
-from labctl.errors import HostError
+from labctl.errors import CommandError, HostError
 from labctl.host.image_initrd import initrd_entries, load_order, render_cpio
-from labctl.host.image_store import INITRD, VMLINUX, VMLINUZ, XEN
+from labctl.host.image_store import INITRD, VMLINUX, VMLINUZ
 from labctl.host.image_tools import lines_of
 from labctl.host.run import run
 
@@ -37,11 +37,16 @@ def _by_number(release: str) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", release)]
 
 
-def make_kernel(tree: Path, templates: Path, build: Path, releases: Collection[str] = ()) -> None:
-    """Kernel and initrd in `build`, from the newest kernel, one of `releases` if given, in the tar of a tree."""
+def make_kernel(tree: Path, templates: Path, build: Path, releases: Collection[str] = (), *, packed: bool = False) -> None:
+    """Kernel and initrd in `build`, from the newest kernel in the tar of a tree; `packed`: as it comes.
+
+    Of `releases`, if there are any: where the tree has none of them, nothing is made, and the kernel of the layer below goes on.
+    """
     with tarfile.open(tree) as tar:
         members = {member.name: member for member in tar}
         release = newest_kernel(members, releases)
+        if not release and releases:
+            return
         if not release:
             raise HostError("the image has no kernel", hint="templates/base/packages.txt names one")
         modules = f"./usr/lib/modules/{release}"
@@ -55,9 +60,9 @@ def make_kernel(tree: Path, templates: Path, build: Path, releases: Collection[s
         order = load_order(content(f"{modules}/modules.dep").decode(), wanted, builtin)
         loaded = {path.rsplit("/", 1)[-1]: content(f"{modules}/{path}") for path in order}
         entries = initrd_entries((templates / "initrd-init").read_bytes(), content("./usr/bin/busybox"), loaded)
-        packed = content(f"{BOOT}{release}")
-        plain = b"" if (build / XEN).exists() else unpack_kernel(packed)  # Xen's dom0 is a module, which QEMU keeps in memory: the smaller
-        (build / (VMLINUX if plain else VMLINUZ)).write_bytes(plain or packed)
+        image = content(f"{BOOT}{release}")
+        plain = b"" if packed else unpack_kernel(image)
+        (build / (VMLINUX if plain else VMLINUZ)).write_bytes(plain or image)
         (build / INITRD).write_bytes(render_cpio(entries))
 
 
@@ -71,11 +76,11 @@ def unpack_kernel(image: bytes) -> bytes:
         return b""
     offset, length = struct.unpack_from("<II", image, 0x248)
     start = ((image[0x1F1] or 4) + 1) * 512 + offset
-    payload, size = image[start : start + length - 4], struct.unpack_from("<I", image, start + length - 4)[0]
+    payload, size = image[start : start + length - 4], int.from_bytes(image[start + length - 4 : start + length], "little")
     plain = b""
-    if payload.startswith(XZ):
-        with contextlib.suppress(lzma.LZMAError):
+    with contextlib.suppress(lzma.LZMAError, CommandError, HostError):  # damaged; lz4 not there, which `doctor` tells
+        if payload.startswith(XZ):
             plain = lzma.decompress(payload)
-    elif payload.startswith(LZ4_LEGACY):
-        plain = run(["lz4", "-d", "-c"], stdin=payload, timeout_s=UNPACK_S).stdout
+        elif payload.startswith(LZ4_LEGACY):
+            plain = run(["lz4", "-d", "-c"], stdin=payload, timeout_s=UNPACK_S).stdout
     return plain if len(plain) == size and PVH_NOTE in plain else b""

@@ -70,7 +70,7 @@ cut -z -f2- before >before.types
 tar -C tree --null --no-recursion -T "$PWD/changed" --format=posix --numeric-owner --xattrs --xattrs-include='*' -cf changes.tar
 if tr '\0' '\n' <changed | grep -q '^\./boot/vmlinuz-'; then
   tar -C tree -cf kernel.tar $(cd tree && tr '\0' '\n' <../changed | grep '^\./boot/vmlinuz-') ./usr/lib/modules ./usr/bin/busybox
-  chroot tree dpkg-query -W -f '${Package}, ${Depends}\n' -- "$@" >brought 2>&1 || true    # a virtual package has none
+  chroot tree dpkg-query -W -f '${Package}, ${Depends}\n' -- "$@" >brought 2>/dev/null || true    # a virtual package has none
 fi
 # A hypervisor boots before the kernel, and QEMU takes it as plain ELF.
 if tr '\0' '\n' <changed | grep -q '^\./boot/xen-.*\.gz$'; then
@@ -114,7 +114,8 @@ def parse_kernels(text: str) -> frozenset[str]:
 
     apt upgrades what was built from the same source as well, so another flavour's kernel may have come along that nobody asked for.
     """
-    return frozenset(re.findall(r"\blinux-image-([0-9][0-9a-z.+~-]*)", text))
+    found = re.findall(r"\blinux-image-([0-9][0-9a-z.+~-]*)", text)
+    return frozenset(name.removesuffix("-unsigned") for name in found if not name.endswith("-dbg"))
 
 
 def install(build: Path, packages: Sequence[str], size_bytes: int) -> None:

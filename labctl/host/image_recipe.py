@@ -143,6 +143,10 @@ def is_digest(text: str) -> bool:
 
 def title_of(data: Mapping[str, Any]) -> str:
     """A few words for a list of layers, from a recipe's data."""
+    return _title(data) + ("" if data["format"] == FORMAT else ", of an earlier labctl")
+
+
+def _title(data: Mapping[str, Any]) -> str:
     if data["kind"] == "base":
         return f"base: Debian {data['suite']}, {data['made']}"
     if data["kind"] == "packages":

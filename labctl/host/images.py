@@ -22,6 +22,7 @@ from labctl.host.image_recipe import BaseRecipe, LayerRecipe, MachineRecipe, Nod
 from labctl.host.image_store import (
     DISK,
     FILES,
+    XEN,
     FileDigest,
     LayerFiles,
     LayerRecord,
@@ -141,7 +142,8 @@ class ImageStore:
     def _make_packages(self, recipe: PackageRecipe, parent: LayerFiles, build: Path, tell: Tell) -> None:
         _require_room_for(recipe, parent, build)
         if kernels := build_packages(parent.disks, recipe.packages, build, tell):
-            make_kernel(build / "kernel.tar", self._templates, build, kernels)
+            under_xen = parent.xen is not None or (build / XEN).exists()  # QEMU keeps dom0's kernel in memory in any form: the smaller
+            make_kernel(build / "kernel.tar", self._templates, build, kernels, packed=under_xen)
         (build / "kernel.tar").unlink(missing_ok=True)
 
     def _make_machine(

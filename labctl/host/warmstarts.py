@@ -22,7 +22,7 @@ from labctl.host.making import is_whole, making, new_name, remove_whole
 from labctl.host.room import MAKE_ROOM, allocate, need_room
 from labctl.host.run import run
 
-FORMAT = 4  # a change of the machine's devices, or of what is settled before it is saved, raises it
+FORMAT = 5  # a change of the machine's devices, or of what is settled before it is saved, raises it
 BUILD_WAIT_S = 900.0
 
 

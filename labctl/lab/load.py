@@ -53,7 +53,8 @@ def find_lab(word: str) -> Path:
             return path
     except (OSError, ValueError, RuntimeError):
         directory = None  # too long, with a NUL, or of an unknown user: no file
-    others = sorted(directory.glob("*.y*ml")) if directory is not None else ()
+    files = directory.glob("[!.]*.y*ml") if directory is not None else ()
+    others = sorted(file for file in files if file.is_file() and file.name != LAB_FILE)
     if others:
         hint = f"a lab file may have another name, if it is named whole: {others[0]}"
         raise UsageError(f"no lab `{word}`", why=f"the directory has no {LAB_FILE}", hint=hint)

@@ -242,6 +242,15 @@ def test_a_change_carries_only_the_files_that_differ(load_text: LoadText) -> Non
     assert b"sport = :8080" in ready.stdin
 
 
+def test_sshd_is_started_anew_for_a_role_that_brings_its_configuration(load_text: LoadText, identity: Identity) -> None:
+    file = "/etc/ssh/sshd_config.d/own.conf"
+    for path, wanted in ((file, True), ("/etc/ssh/ssh_config.d/own.conf", False)):
+        lab = load_text(f"nodes: {{one: {{role: host, files: {{{path}: {{content: 'Banner none', template: true}}}}}}}}\n")
+        _, role, _ = render_steps(lab, lab.node("one"), identity, render_lab(lab, run), first=True)
+        restart = f'if [ -e "$LABCTL_BEFORE"{path} ]; then systemctl daemon-reload; systemctl try-restart ssh.service; fi'
+        assert (restart.encode() in role.stdin) is wanted
+
+
 def test_a_change_of_nothing_is_no_step(load_text: LoadText) -> None:
     lab = load_text(CASES["web"])
     rendered = render_lab(lab, run)

@@ -1,5 +1,6 @@
 """The renewal of a copy: the program itself, run here with what would change this machine taken out."""
 
+import os
 import stat
 from pathlib import Path
 
@@ -54,3 +55,18 @@ def test_a_renewal_that_fails_says_so(role: str | None, said: bytes, place: Path
     done = renewed(place, rendered(place, role) if role else rendered(place)[:-5])
     assert done.status == 255
     assert done.stdout.endswith(said)
+
+
+@pytest.mark.parametrize(
+    ("runs", "keyless", "restarted"),
+    [(None, None, False), ("141 1", "141 1", False), ("180 9", "141 1", True), ("141 9", "141 1", True), ("180 9", None, True)],
+    ids=["none", "the one without a node's key", "a later one", "the same one, reloaded", "one after a boot"],
+)
+def test_sshd_that_may_hold_a_nodes_key_is_started_anew(runs: str | None, keyless: str | None, restarted: bool, place: Path) -> None:
+    for name, what in (("sshd.pid", runs), ("labctl-sshd", keyless)):
+        if what is not None:
+            pid, written = what.split()
+            (place / name).write_text(f"{pid}\n")
+            os.utime(place / name, (0, int(written)))
+    assert renewed(place, rendered(place)) == Completed(0, b"", b"")
+    assert (place / "restarted").exists() is restarted

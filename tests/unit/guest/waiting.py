@@ -16,7 +16,9 @@ HARMLESS = {  # the kernel's clock, random numbers and journal of this machine s
     "ioctl($random, 0x40085203, ": "length(",
     "ioctl($random, 0x5207, 0)": "1",
     'kill("KILL", ': "kill(0, ",
-    "/run/sshd.pid": "/nowhere",
+    "/run/sshd.pid": "sshd.pid",
+    "/run/labctl-sshd": "labctl-sshd",
+    '"systemctl", "try-restart", "ssh.service"': '"touch", "restarted"',
     "syscall(133, $fifo, 0010444, 0) == 0 or return 0;": "return 0;",  # journald is held on real machines: tests/e2e/test_warm.py
     'chdir "/"': "1",
     '"/run/labctl-said"': '"said"',

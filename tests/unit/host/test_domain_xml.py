@@ -31,7 +31,7 @@ CASES = {
     "emulated": SPEC,
     "kvm": replace(SPEC, accelerator="kvm", cpus=4, nics=()),
     "clone": replace(SPEC, ram=Ram(Path("/cache/a, b & <c>/ram"), shared=False, incoming=True)),
-    "xen": replace(SPEC, xen=Path("/cache/images/ef/xen"), nics=()),
+    "xen": replace(SPEC, xen=Path("/cache/images/ef/xen"), kernel=Path("/cache/images/ef/vmlinuz"), nics=()),
     "to-be-saved": replace(SPEC, ram=Ram(Path("/state/sw1.ram"), shared=True, incoming=False)),
     "sixteen-nics": replace(SPEC, nics=tuple(Nic(f"n0p{n}", f"52:54:00:00:00:{n:02x}", 8 + n) for n in range(16))),
 }

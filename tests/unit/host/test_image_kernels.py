@@ -1,11 +1,15 @@
 """Which kernel an image boots, where packages brought several, and how it is unpacked. The packers are the real ones."""
 
+import io
 import struct
 import subprocess
+import tarfile
+from pathlib import Path
 
 import pytest
 
-from labctl.host.image_kernel import PVH_NOTE, newest_kernel, unpack_kernel
+from labctl.errors import HostError
+from labctl.host.image_kernel import PVH_NOTE, make_kernel, newest_kernel, unpack_kernel
 from labctl.host.image_packages import parse_kernels
 
 # What dpkg-query said after `apt install linux-image-amd64 xenstore-utils` on an image with an older linux-image-cloud-amd64.
@@ -25,7 +29,10 @@ def test_packages_that_name_no_kernel_leave_the_one_that_there_was() -> None:
     assert parse_kernels("nginx-light, libc6 (>= 2.34)\ndpkg-query: no packages found matching linux-headers\n") == frozenset()
 
 
-@pytest.mark.parametrize("text", ["linux-image-6.1.0-57-rt-amd64, kmod\n", "meta:amd64, linux-image-6.1.0-57-rt-amd64:amd64 (= 1)|x\n"])
+RT = "linux-image-6.1.0-57-rt-amd64"
+
+
+@pytest.mark.parametrize("text", [f"{RT}, kmod\n", f"meta:amd64, {RT}:amd64 (= 1)|x\n", f"{RT}-unsigned, kmod\n{RT}-dbg, kmod\n"])
 def test_a_kernel_is_found_by_its_own_name_or_as_a_dependency(text: str) -> None:
     assert parse_kernels(text) == {"6.1.0-57-rt-amd64"}
 
@@ -71,10 +78,70 @@ def test_a_packed_kernel_is_unpacked_whole(packer: str) -> None:
         bzimage(pack(PLAIN, "xz"), PLAIN, protocol=0x207),
         bzimage(pack(PLAIN, "xz"), PLAIN + b"more"),
         bzimage(pack(PLAIN, "xz")[:-40], PLAIN),
+        bzimage(pack(PLAIN, "lz4")[:-40], PLAIN),
+        bzimage(pack(PLAIN, "lz4"), PLAIN)[:2000],
         bzimage(pack(b"\x7fELF" + bytes(9000), "xz"), b"\x7fELF" + bytes(9000)),
         bzimage(b"BZh9 something else", PLAIN),
     ],
-    ids=["nothing", "no bzImage", "an old protocol", "another size", "cut", "no way in by PVH", "packed by what is not known"],
+    ids=[
+        "nothing",
+        "no bzImage",
+        "an old protocol",
+        "another size",
+        "cut xz",
+        "cut lz4",
+        "a cut file",
+        "no way in by PVH",
+        "packed by what is not known",
+    ],
 )
 def test_a_kernel_that_cannot_be_unpacked_or_entered_is_booted_as_it_is(image: bytes) -> None:
     assert unpack_kernel(image) == b""
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """A tar with what a kernel's packages bring, and busybox."""
+    release, place = "6.1.0-57-cloud-amd64", tmp_path / "tree.tar"
+    files = {
+        f"./boot/vmlinuz-{release}": bzimage(pack(PLAIN, "lz4"), PLAIN), "./usr/bin/busybox": b"busybox",
+        f"./usr/lib/modules/{release}/modules.builtin": b"kernel/fs/ext4/ext4.ko\n", f"./usr/lib/modules/{release}/modules.dep": b"",
+    }  # fmt: skip
+    with tarfile.open(place, "w") as tar:
+        for name, content in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    return place
+
+
+@pytest.fixture
+def templates(tmp_path: Path) -> Path:
+    (tmp_path / "kernel-modules.txt").write_text("ext4\n")
+    (tmp_path / "initrd-init").write_text("#!/bin/busybox sh\n")
+    return tmp_path
+
+
+def made(build: Path) -> set[str]:
+    return {file.name for file in build.iterdir() if file.name in ("vmlinux", "vmlinuz", "initrd")}
+
+
+def test_a_layers_kernel_is_plain_and_xens_as_it_came(tree: Path, templates: Path, tmp_path: Path) -> None:
+    for packed, name in ((False, "vmlinux"), (True, "vmlinuz")):
+        build = tmp_path / name
+        build.mkdir()
+        make_kernel(tree, templates, build, packed=packed)
+        assert made(build) == {name, "initrd"}
+        assert ((build / name).read_bytes() == PLAIN) is not packed
+
+
+def test_a_layer_whose_packages_brought_another_kernel_goes_on_with_the_one_below(tree: Path, templates: Path, tmp_path: Path) -> None:
+    make_kernel(tree, templates, tmp_path, {"6.1.0-57-rt-amd64"})
+    assert made(tmp_path) == set()
+
+
+def test_a_base_without_a_kernel_is_refused(templates: Path, tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "empty.tar", "w"):
+        pass
+    with pytest.raises(HostError, match="no kernel"):
+        make_kernel(tmp_path / "empty.tar", templates, tmp_path)
