@@ -10,6 +10,7 @@ from labctl.cli import checkpoints, compare, desk, images, inside, labs, lesson,
 from labctl.cli.app import app
 from labctl.cli.entry import INTERRUPTED_BY
 from labctl.cli.failures import Terminated
+from labctl.errors import HostError
 
 FAMILIES = (labs, lifecycle, checkpoints, inside, wires, tinkering, lesson, desk, scenario, compare, prove, machine, images)
 
@@ -22,6 +23,9 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")  # a terminal that lacks a letter is no reason to end with a traceback
     try:
         app(prog_name="labctl")
+    except OSError as unwritten:  # what a verb meets is told by itself: this is help or completion
+        sys.stderr.write(f"labctl: its output cannot be written\n  why: {unwritten.strerror or unwritten}\n")
+        os._exit(HostError.exit_code)
     except SystemExit as end:
         code = 0 if end.code is None else end.code
         try:

@@ -57,3 +57,11 @@ def test_what_could_not_be_written_is_no_success(code: str, status: int) -> None
 def test_the_status_of_a_verb_is_the_programs(code: str, status: int) -> None:
     done = subprocess.run((sys.executable, "-c", UNWRITTEN.format(code=code)), capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout) == (status, "what somebody waits for")
+
+
+@pytest.mark.parametrize("words", [("--help",), ("up", "--help")])
+def test_help_that_cannot_be_written_is_told_without_a_traceback(words: tuple[str, ...]) -> None:
+    with open("/dev/full", "w") as full:
+        argv = (sys.executable, "-m", "labctl.cli", *words)
+        done = subprocess.run(argv, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (4, "labctl: its output cannot be written\n  why: No space left on device\n")
