@@ -35,7 +35,7 @@ case " $* " in
   *" e2e "*)
     say "test: $*" \
       "test: on real machines, as an ordinary user; the first time images are built (about $images_mb MB to download), and a browser" \
-      "test: is installed ($browser_mb MB). It took 45 to 72 minutes on two cores where machines are emulated, and was not timed with KVM." \
+      "test: is installed ($browser_mb MB). It took 39 minutes on two cores where machines are emulated, and was not timed with KVM." \
       "test: The set-up comes first." ;;
 esac
 "$checkout/packaging/setup.sh"

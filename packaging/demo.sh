@@ -8,7 +8,7 @@ image_mb=105 # the base image, from the distribution's archive
 step() { printf '\n$ labctl %s\n' "$*" && as_user labctl "$@"; }
 
 say "demo: will set this machine up, build an image, start the lab l2-switch and prove its lesson." \
-  "demo: the image takes $image_mb MB to download the first time; the set-up says what it needs. All of it took 3.5 minutes on two cores" \
+  "demo: the image takes $image_mb MB to download the first time; the set-up says what it needs. All of it took 2.5 minutes on two cores" \
   "demo: where machines are emulated, and was not timed with KVM. Nothing is asked, and nothing but what is named is changed."
 "$checkout/packaging/setup.sh"
 step up l2-switch
