@@ -62,7 +62,8 @@ def render_steps(lab: Lab, node: Node, identity: Identity, rendered: Mapping[str
     texts = rendered[node.name]
     who = render_bundle(f"{node.name}: identity", identity_files(lab, node, identity), identity_script(node, identity), first=first)
     files = tuple(_guest_file(file) for file in texts.files)
-    role = render_bundle(f"{node.name}: role {node.role.name}", files, texts.apply + _restart_sshd(files), first=first)
+    apply = texts.apply + _restart_sshd([file.path for file in files])
+    role = render_bundle(f"{node.name}: role {node.role.name}", files, apply, first=first)
     steps = (Step("identity", who, IDENTITY_S + NIC_S * len(node.nics)), Step(f"role {node.role.name}", role, ROLE_S), *_ready(texts))
     if first and not any(port.impairment for port in node.nics):
         return steps
@@ -76,7 +77,8 @@ def render_changes(node: Node, before: Mapping[str, RenderedNode], after: Mappin
         return ()
     changed = tuple(_guest_file(file) for file in new.files if file not in old.files)
     gone = sorted({file.path for file in old.files} - {file.path for file in new.files})
-    script = render_bundle(f"{node.name}: role {node.role.name}", changed, new.apply + _restart_sshd(changed), first=False, removed=gone)
+    apply = new.apply + _restart_sshd([*(file.path for file in changed), *gone])
+    script = render_bundle(f"{node.name}: role {node.role.name}", changed, apply, first=False, removed=gone)
     return (Step(f"role {node.role.name}", script, ROLE_S), *_ready(new))
 
 
@@ -92,12 +94,12 @@ def render_for_worker(step: Step, timeout_s: float) -> bytes:
     return render_bundle(step.name, (), f"set +eu\nTIMEOUT_S={timeout_s:g}\n{step.stdin.decode()}", first=False)
 
 
-def _restart_sshd(files: Sequence[GuestFile]) -> str:
-    """Shell lines for the end of a role's script: sshd may run already, with its configuration as it was."""
-    paths = [shlex.quote(file.path) for file in files if file.path.startswith(SSHD_READS)]
-    if not paths:
+def _restart_sshd(paths: Sequence[str]) -> str:
+    """Shell lines for the end of a script that writes or removes `paths`: sshd may run already, with its configuration as it was."""
+    read = [shlex.quote(path) for path in paths if path.startswith(SSHD_READS)]
+    if not read:
         return ""
-    changed = " || ".join(f'[ -e "$LABCTL_BEFORE"{path} ]' for path in paths)
+    changed = " || ".join(f'[ -e "$LABCTL_BEFORE"{path} ]' for path in read)
     return f"\nif {changed}; then systemctl daemon-reload; systemctl try-restart ssh.service; fi\n"
 
 

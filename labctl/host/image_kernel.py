@@ -45,9 +45,9 @@ def make_kernel(tree: Path, templates: Path, build: Path, releases: Collection[s
     with tarfile.open(tree) as tar:
         members = {member.name: member for member in tar}
         release = newest_kernel(members, releases)
-        if not release and releases:
-            return
         if not release:
+            if releases:
+                return
             raise HostError("the image has no kernel", hint="templates/base/packages.txt names one")
         modules = f"./usr/lib/modules/{release}"
 

@@ -249,6 +249,9 @@ def test_sshd_is_started_anew_for_a_role_that_brings_its_configuration(load_text
         _, role, _ = render_steps(lab, lab.node("one"), identity, render_lab(lab, run), first=True)
         restart = f'if [ -e "$LABCTL_BEFORE"{path} ]; then systemctl daemon-reload; systemctl try-restart ssh.service; fi'
         assert (restart.encode() in role.stdin) is wanted
+        without = load_text("nodes: {one: host}\n")
+        taken_away, _ = render_changes(without.node("one"), render_lab(lab, run), render_lab(without, run))
+        assert (restart.encode() in taken_away.stdin) is wanted
 
 
 def test_a_change_of_nothing_is_no_step(load_text: LoadText) -> None:

@@ -57,6 +57,13 @@ def test_names_cannot_break_out_of_the_xml() -> None:
     assert "<evil>" not in text
 
 
+def test_a_changed_link_state_says_nothing_of_the_boot_rom_which_libvirt_would_refuse_to_change() -> None:
+    nic = replace(SPEC.nics[0], carrier=False)
+    whole, changed = render_interface(nic, TEMPLATES), render_interface(nic, TEMPLATES, changed=True)
+    assert '<link state="down"/>' in changed
+    assert whole.replace('  <rom enabled="no"/>\n', "") == changed != whole
+
+
 def test_offloads_are_off_on_every_nic() -> None:
     text = render_interface(SPEC.nics[0], TEMPLATES)
     assert 'csum="off"' in text

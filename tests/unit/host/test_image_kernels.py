@@ -1,6 +1,7 @@
-"""Which kernel an image boots, where packages brought several, and how it is unpacked. The packers are the real ones."""
+"""Which kernel an image boots, where packages brought several, and how it is unpacked. What packs is the real thing."""
 
 import io
+import lzma
 import struct
 import subprocess
 import tarfile
@@ -26,7 +27,7 @@ def test_the_kernel_that_was_asked_for_is_taken_and_not_another_flavour_that_apt
 
 
 def test_packages_that_name_no_kernel_leave_the_one_that_there_was() -> None:
-    assert parse_kernels("nginx-light, libc6 (>= 2.34)\ndpkg-query: no packages found matching linux-headers\n") == frozenset()
+    assert parse_kernels("nginx-light, libc6 (>= 2.34)\nlinux-headers-amd64, linux-headers-6.1.0-57-amd64 (= 6.1.192-3)\n") == frozenset()
 
 
 RT = "linux-image-6.1.0-57-rt-amd64"
@@ -55,17 +56,16 @@ def bzimage(payload: bytes, plain: bytes, protocol: int = 0x20F) -> bytes:
 
 
 PLAIN = b"\x7fELF" + bytes(300_000) + PVH_NOTE + struct.pack("<Q", 0x1000850)
-PACKERS = {
-    "xz": ("xz", "-c", "--check=crc32", "--x86", "--lzma2"),
-    "lz4": ("lz4", "-l", "-c", "-9"),
-}
+XZ_FILTERS = [{"id": lzma.FILTER_X86}, {"id": lzma.FILTER_LZMA2}]  # as Linux packs a kernel
 
 
 def pack(plain: bytes, packer: str) -> bytes:
-    return subprocess.run(PACKERS[packer], input=plain, capture_output=True, check=True).stdout
+    if packer == "xz":
+        return lzma.compress(plain, lzma.FORMAT_XZ, lzma.CHECK_CRC32, filters=XZ_FILTERS)
+    return subprocess.run(("lz4", "-l", "-c", "-9"), input=plain, capture_output=True, check=True).stdout
 
 
-@pytest.mark.parametrize("packer", PACKERS)
+@pytest.mark.parametrize("packer", ["xz", "lz4"])
 def test_a_packed_kernel_is_unpacked_whole(packer: str) -> None:
     assert unpack_kernel(bzimage(pack(PLAIN, packer), PLAIN)) == PLAIN
 

@@ -108,7 +108,18 @@ def test_a_base_of_an_earlier_version_carries_its_machines_on_but_no_new_layer(i
     assert found is not None
     assert found.kernel == store.directory / earlier.digest / VMLINUZ
     assert images.find_base() is None
-    assert len(images.prune(()).titles) == 1
+    assert images.prune(()).titles == (f"base: Debian bookworm, {OLD}, of an earlier labctl",)
+
+
+def test_an_archive_of_an_earlier_version_is_refused(images: ImageStore, store: Store, templates: Path, tmp_path: Path) -> None:
+    now = read_base_recipe(templates, OLD)
+    earlier = EarlierBase(now.suite, now.packages, now.content, now.made)
+    keep_layer(store, earlier, kernel=VMLINUZ)
+    images.export({earlier.digest}, tmp_path / "class.tar", quiet)
+    other = ImageStore(tmp_path / "other", templates)
+    with pytest.raises(StepError, match="of an earlier labctl"):
+        other.import_(tmp_path / "class.tar", quiet)
+    assert other.layers() == ()
 
 
 def test_a_layer_of_files_and_commands_is_made_in_a_lent_machine(images: ImageStore, base: BaseRecipe) -> None:
